@@ -1,0 +1,1 @@
+"""audiolab: songs in; stems, one-shots, tags, MIDI, lyrics and DAW kits out."""

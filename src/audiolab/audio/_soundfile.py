@@ -1,0 +1,144 @@
+"""Files that libsndfile reads: WAV, RF64, FLAC, AIFF, CAF, MP3, Ogg Vorbis and Opus, and more."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile as sf
+
+from audiolab.audio.units import Block, Frames
+from audiolab.errors import AudioError
+
+__all__ = ["SoundFileSource"]
+
+LOSSY_SUBTYPES = frozenset({"MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III", "VORBIS", "OPUS", "GSM610"})
+_UNKNOWN_LENGTH = 1 << 48
+_WIDE_SUBTYPES = frozenset({"PCM_32", "DOUBLE"})
+
+
+@dataclass(frozen=True, slots=True)
+class SoundFileSource:
+    """A file decoded by libsndfile, read block by block."""
+
+    path: Path
+    sample_rate: int
+    channels: int
+    frames: Frames
+    format: str
+    subtype: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self.path.name
+
+    @property
+    def lossless(self) -> bool:
+        """True unless the codec throws information away."""
+        return self.subtype not in LOSSY_SUBTYPES
+
+    @classmethod
+    def open(cls, path: Path) -> SoundFileSource | None:
+        """Open `path`, or give None if libsndfile does not know what it is.
+
+        Raises
+        ------
+        AudioError
+            If the file is known but empty of frames, cut off, or of an impossible rate.
+        """
+        try:
+            with sf.SoundFile(str(path)) as file:
+                rate, channels, frames = file.samplerate, file.channels, file.frames
+                format_, subtype = file.format, file.subtype
+        except (sf.LibsndfileError, RuntimeError, UnicodeError):
+            return None
+        if format_ == "RAW" or rate <= 0 or channels <= 0:
+            return None
+        _refuse_cut_off_riff(path, format_)
+        if frames < 0 or frames >= _UNKNOWN_LENGTH:
+            frames = _count(path)
+        if frames == 0:
+            raise AudioError(f"{path.name!r} holds no audio (0 frames): an export that was cut off, perhaps?")
+        return cls(path, rate, channels, frames, format_, subtype)
+
+    def blocks(self, size: Frames = 1 << 16, *, start: Frames = 0, stop: Frames | None = None) -> Iterator[Block]:
+        """Yield blocks; see `BlockSource`."""
+        for block in self._decode(size, start, stop, "float32"):
+            yield block.astype(np.float32, copy=False)
+
+    def exact_blocks(self, size: Frames = 1 << 16) -> Iterator[np.ndarray]:
+        """Yield blocks without any loss: float64 where float32 cannot hold the file's samples."""
+        yield from self._decode(size, 0, None, "float64" if self.subtype in _WIDE_SUBTYPES else "float32")
+
+    def _decode(self, size: Frames, start: Frames, stop: Frames | None, dtype: str) -> Iterator[np.ndarray]:
+        from audiolab.audio.source import check_span
+
+        start, stop = check_span(self.name, start, stop, self.frames)
+        position = start
+        try:
+            with sf.SoundFile(str(self.path)) as file:
+                if start:
+                    file.seek(start)
+                while position < stop:
+                    data = file.read(min(size, stop - position), dtype=dtype, always_2d=True)
+                    if len(data) == 0:
+                        break
+                    yield finite(np.ascontiguousarray(data.T), self.name, position)
+                    position += len(data)
+        except (sf.LibsndfileError, RuntimeError) as error:
+            raise AudioError(
+                f"{self.name!r} is damaged near {position / self.sample_rate:.1f} s: {error}. Copy or export it again."
+            ) from error
+        if position < stop:
+            raise AudioError(
+                f"{self.name!r} ends at {position / self.sample_rate:.2f} s although its header promises "
+                f"{self.frames / self.sample_rate:.2f} s: an incomplete copy or download; fetch it again."
+            )
+
+
+def finite(block: np.ndarray, name: str, position: Frames) -> np.ndarray:
+    """Return the block, or raise `AudioError` with the place of the first NaN or infinity."""
+    if not np.isfinite(block).all():
+        bad = position + int(np.argmax(~np.isfinite(block).all(axis=0)))
+        raise AudioError(f"{name!r} holds NaN or infinite samples (first at frame {bad}); export it again.")
+    return block
+
+
+def _count(path: Path) -> Frames:
+    """Count frames by decoding, for headers that do not say (streamed FLAC and the like)."""
+    total = 0
+    try:
+        with sf.SoundFile(str(path)) as file:
+            while got := len(file.read(1 << 18, dtype="float32", always_2d=True)):
+                total += got
+    except (sf.LibsndfileError, RuntimeError) as error:
+        raise AudioError(f"{path.name!r} is damaged: {error}") from error
+    return total
+
+
+def _refuse_cut_off_riff(path: Path, format_: str) -> None:
+    """Compare a WAV's data chunk with the file's size; libsndfile itself shortens such files silently."""
+    if format_ not in {"WAV", "WAVEX"}:
+        return
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        if file.read(4) != b"RIFF":
+            return
+        position = 12
+        while position + 8 <= size:
+            file.seek(position)
+            name, length = struct.unpack("<4sI", file.read(8))
+            if name == b"data":
+                # 0, all ones, and the half-filled values of tools that stream mean "to the end of the file".
+                if length < 0x7FFFF000 and position + 8 + length > size + 1:
+                    raise AudioError(
+                        f"{path.name!r} is cut off: its header promises {length} bytes of audio and "
+                        f"{size - position - 8} are there. An incomplete copy or download; fetch it again."
+                    )
+                return
+            position += 8 + length + (length & 1)

@@ -1,0 +1,9 @@
+from .analysis import analyze as analyze
+from .classification import classify as classify
+from .embedding import embed as embed
+from .notes import midi as midi
+from .registry import get_stage as get_stage
+from .registry import stage_names as stage_names
+from .separation import separate as separate
+from .slicing import slice as slice
+from .words import lyrics as lyrics
