@@ -38,6 +38,7 @@ class Settings(BaseSettings):
     home: Annotated[Path, Field(default_factory=find_home, description="Where relative paths start")]
     library: Annotated[Path, Field(description="The default library")] = Path("data/library")
     models_dir: Annotated[Path, Field(description="Where pretrained weights lie")] = Path("data/models")
+    models_url: Annotated[str | None, Field(description="A mirror that holds all weights by file name")] = None
     offline: Annotated[bool, Field(description="Never touch the network")] = False
     scheduler: Annotated[str | None, Field(description="Address of a running Dask scheduler")] = None
     workers: Annotated[int | None, Field(ge=1, description="Worker processes; default: by cores and memory")] = None
