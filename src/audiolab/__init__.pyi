@@ -1,6 +1,6 @@
 from . import stages as stages
 from .audio import Audio as Audio
-from .config import get_settings as settings
+from .config import settings as settings
 from .exporters import export as export
 from .library import Library as Library
 from .runs import Recipe as Recipe
