@@ -217,6 +217,8 @@ class Driver(threading.Thread):
         assert ended is not None
         planner.ended[job.id] = ended
         seconds, engine = None, None
+        if ended.status == "reused" and ended.key is not None:
+            library.reuse(ended.key)  # what was chosen last is what counts, even if it was made earlier
         if ended.key is not None and (result := library.result(ended.key)) is not None:
             seconds, engine = result.seconds, result.engine
         library.set_jobs(
@@ -230,7 +232,7 @@ class Driver(threading.Thread):
 
     def _row(self, job: Planned, status: str, **columns: Any) -> dict[str, Any]:
         return {
-            "id": f"{self.run_id}:{job.id}",
+            "id": job.id,
             "stage": job.stage,
             "unit": get_stage(job.stage).unit,
             "sound_id": job.sound.id,

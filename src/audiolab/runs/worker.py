@@ -25,7 +25,7 @@ from audiolab.audio import BlockSource, View, open_source
 from audiolab.audio.content import content_id
 from audiolab.errors import AudiolabError, Cancelled
 from audiolab.library.ids import derived_id, view_id
-from audiolab.library.media import FileMedia
+from audiolab.library.media import FileMediaStore
 from audiolab.library.records import Record, RecordCut, RecordSound, RecordTag, RecordVectors
 from audiolab.runs.jobs import JobOutcome, JobSpec, SoundSpec
 from audiolab.stages.base import Resolved, SoundInput, StageInput, StageOutput, StageSkipped
@@ -86,7 +86,7 @@ def run_job(spec: JobSpec, report: Callable[[str, float, float], None] | None = 
     try:
         with _scratch(library) as scratch:
             stage = get_stage(spec.stage)
-            store = FileMedia(library / "media")
+            store = FileMediaStore(library / "media")
             resolved = Resolved(stage.params(**spec.params), spec.engine, spec.weights, spec.profile, spec.notes)
             job = StageInput(
                 sounds=tuple(_open(sound, store) for sound in spec.sounds),
@@ -118,7 +118,7 @@ def run_job(spec: JobSpec, report: Callable[[str, float, float], None] | None = 
         )
 
 
-def _open(sound: SoundSpec, store: FileMedia) -> SoundInput:
+def _open(sound: SoundSpec, store: FileMediaStore) -> SoundInput:
     source: BlockSource = open_source(store.local(sound.media))
     if sound.start is not None and sound.stop is not None:
         source = View(source, sound.start, sound.stop)
@@ -175,7 +175,7 @@ def _event(key: str, done: float, total: float) -> None:
         return
 
 
-def _record(spec: JobSpec, output: StageOutput, store: FileMedia, scratch: Path, seconds: float) -> Record:
+def _record(spec: JobSpec, output: StageOutput, store: FileMediaStore, scratch: Path, seconds: float) -> Record:
     """Move the output's files into the media store and describe everything in a record."""
     sounds = []
     for new in output.sounds:

@@ -56,8 +56,7 @@ class KitResult:
 
 def _song_json(song: Sound, export_to: Path | None) -> dict[str, Any]:
     carriers = [song, *song.stems.values()]
-    samples = [sample for sound in carriers for sample in (sound.samples or ())]
-    lyrics = next((sound.lyrics for sound in carriers if sound.lyrics), None)
+    samples = [sample for sound in carriers for sample in sound.samples]
     return {
         "id": song.id,
         "name": song.name,
@@ -67,7 +66,7 @@ def _song_json(song: Sound, export_to: Path | None) -> dict[str, Any]:
         "midi": sorted(str(p) for p in export_to.rglob("*.mid"))
         if export_to
         else [s.stem or s.kind for s in carriers if s.notes],
-        "lyrics": lyrics,
+        "lyrics": song.lyrics,
     }
 
 
