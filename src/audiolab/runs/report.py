@@ -144,7 +144,7 @@ def make_report(library: Library, run_id: str) -> RunReport:
     row = library.run_row(run_id)
     lines = []
     for job in library.job_rows(run_id):
-        sound = library.sound(job.sound_id)
+        sound = library.sound(job.sound_id or "")
         song = sound.song if sound.kind != "song" else sound
         lines.append(
             JobLine(

@@ -26,7 +26,7 @@ from audiolab.audio.content import content_id
 from audiolab.errors import AudiolabError, Cancelled
 from audiolab.library.ids import derived_id, view_id
 from audiolab.library.media import FileMediaStore
-from audiolab.library.records import Record, RecordCut, RecordSound, RecordTag, RecordVectors
+from audiolab.library.records import Record, RecordedCut, RecordedSound, RecordedTag, RecordedVectors
 from audiolab.runs.jobs import JobOutcome, JobSpec, SoundSpec
 from audiolab.stages.base import Resolved, SoundInput, StageInput, StageOutput, StageSkipped
 from audiolab.stages.registry import get_stage
@@ -183,7 +183,7 @@ def _record(spec: JobSpec, output: StageOutput, store: FileMediaStore, scratch: 
         facts = dict(new.facts)
         content = content_id(new.path)
         sounds.append(
-            RecordSound(
+            RecordedSound(
                 id=derived_id(spec.key, new.name),
                 media=store.put(new.path, new.path.suffix),
                 suffix=new.path.suffix,
@@ -202,7 +202,7 @@ def _record(spec: JobSpec, output: StageOutput, store: FileMediaStore, scratch: 
     cuts = None
     if output.cuts is not None:
         cuts = tuple(
-            RecordCut(
+            RecordedCut(
                 id=view_id(spec.sound_id, cut.start, cut.stop), start=cut.start, stop=cut.stop, facts=dict(cut.facts)
             )
             for cut in output.cuts
@@ -211,7 +211,7 @@ def _record(spec: JobSpec, output: StageOutput, store: FileMediaStore, scratch: 
     if output.vectors is not None:
         path = scratch / "vectors.npy"
         np.save(path, np.ascontiguousarray(output.vectors.values, dtype="<f4"), allow_pickle=False)
-        vectors = RecordVectors(
+        vectors = RecordedVectors(
             encoder=output.vectors.encoder,
             media=store.put(path, ".npy"),
             sound_ids=tuple(sound.id for sound in spec.sounds),
@@ -235,7 +235,7 @@ def _record(spec: JobSpec, output: StageOutput, store: FileMediaStore, scratch: 
         sounds=tuple(sounds),
         cuts=cuts,
         tags=tuple(
-            RecordTag(sound_id=spec.sounds[tag.sound].id, label=tag.label, confidence=tag.confidence, top=tag.top)
+            RecordedTag(sound_id=spec.sounds[tag.sound].id, label=tag.label, confidence=tag.confidence, top=tag.top)
             for tag in output.tags
         ),
         vectors=vectors,
