@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,12 +12,10 @@ from audiolab.audio._soundfile import finite
 from audiolab.audio.units import Block, Frames
 from audiolab.errors import AudioError
 
-if TYPE_CHECKING:
-    import av
-
 __all__ = ["AvSource", "guess_what"]
 
 _LOSSLESS = frozenset({"alac", "flac", "wavpack", "tta", "ape", "mlp", "truehd", "tak", "als"})
+_WIDE_FORMATS = frozenset({"s32", "s64", "dbl"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,23 +96,29 @@ class AvSource:
         if position < stop:
             raise AudioError(f"{self.name!r} ended early at {position / self.sample_rate:.2f} s; has it changed?")
 
-    def _decode(self) -> Iterator[Block]:
+    def exact_blocks(self) -> Iterator[np.ndarray]:
+        """Yield blocks without any loss: float64 where float32 cannot hold the codec's samples."""
+        position = 0
+        for block in self._decode(exact=True):
+            yield finite(block, self.name, position)
+            position += block.shape[1]
+
+    def _decode(self, *, exact: bool = False) -> Iterator[np.ndarray]:
         import av
 
         try:
             with av.open(str(self.path), metadata_errors="replace") as container:
                 stream = container.streams.audio[0]
-                resampler = av.AudioResampler(format="fltp", layout=stream.layout, rate=self.sample_rate)
+                wide = exact and stream.format is not None and stream.format.name.rstrip("p") in _WIDE_FORMATS
+                format_, dtype = ("dblp", np.float64) if wide else ("fltp", np.float32)
+                resampler = av.AudioResampler(format=format_, layout=stream.layout, rate=self.sample_rate)
                 for frame in container.decode(stream):
                     for part in resampler.resample(frame):
-                        yield self._array(part)
+                        yield np.array(part.to_ndarray(), dtype).reshape(self.channels, -1)
                 for part in resampler.resample(None):
-                    yield self._array(part)
+                    yield np.array(part.to_ndarray(), dtype).reshape(self.channels, -1)
         except (av.FFmpegError, ValueError, OSError) as error:
             raise AudioError(f"{self.name!r} is damaged: {error}. Copy or export it again.") from error
-
-    def _array(self, frame: av.AudioFrame) -> Block:
-        return np.array(frame.to_ndarray(), np.float32).reshape(self.channels, -1)
 
 
 def guess_what(path: Path) -> str:
