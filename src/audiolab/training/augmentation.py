@@ -59,7 +59,9 @@ def process(rng: np.random.Generator, mono: NDArray[np.float32], label: str) -> 
     if chance(rng, 0.3):
         x = reverb(rng, x, log_between(rng, 0.1, 1.5), log_between(rng, 0.05, 0.6))
     if chance(rng, 0.2):  # a slice begins a little early
-        x = np.concatenate((1e-2 * np.abs(x).max(initial=0) * rng.standard_normal(int(between(rng, 0, 0.02) * RATE)), x))
+        x = np.concatenate(
+            (1e-2 * np.abs(x).max(initial=0) * rng.standard_normal(int(between(rng, 0, 0.02) * RATE)), x)
+        )
     return x.astype(np.float32)
 
 

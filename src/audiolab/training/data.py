@@ -52,7 +52,9 @@ class Sounds:
         """Give some of them (maps are shared where possible)."""
         where = np.flatnonzero(keep)
         return Sounds(
-            tuple(self.entries[i] for i in where), self.labels[where], MapPool(self.pool.maps[torch.from_numpy(where)])
+            tuple(self.entries[i] for i in where.tolist()),
+            self.labels[where],
+            MapPool(self.pool.maps[torch.from_numpy(where)]),
         )
 
 
@@ -79,7 +81,7 @@ def _waveform(entry: Entry, config: ClassifierConfig) -> NDArray[np.float32]:
     heard = listen(open_source(entry.path))
     if heard.sample_rate == RATE or heard.mono.size == 0:
         return heard.mono
-    return Audio(heard.mono, heard.sample_rate, entry.path.name).resample(RATE).samples[0]
+    return np.asarray(Audio(heard.mono, heard.sample_rate, entry.path.name).resample(RATE).samples[0])
 
 
 def collect(
@@ -145,9 +147,12 @@ def _usable(entries: Sequence[Entry], labels: NDArray[np.int64], maps: Tensor, t
     if good.all():
         return everything
     left_out = tuple(
-        troubles.get(i, f"{entries[i].path.name!r} was unusable when the maps were made") for i in np.flatnonzero(~good)
+        troubles.get(i, f"{entries[i].path.name!r} was unusable when the maps were made")
+        for i in np.flatnonzero(~good).tolist()
     )
-    logging.getLogger("audiolab.training").warning("%d sounds left out: %s", len(left_out), "; ".join(left_out))
+    logging.getLogger("audiolab.training").warning(
+        "%d sounds left out, such as: %s", len(left_out), "; ".join(left_out[:3])
+    )
     return replace(everything.part(good), left_out=left_out)
 
 
@@ -187,11 +192,14 @@ class Batches(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
             drawn = torch.multinomial(self.weights, 2 * size, replacement=True, generator=g)
             which = torch.randint(0, variants, (2 * size,), generator=g)
             power = self.sounds.pool.power(drawn, which)
-            first, second = drawn[:size], drawn[size:]
             mixed, shares, drums = mix_batch(
-                power[:size], power[size:], labels[first], labels[second], self.presence, g,
-                together=t.together, bleed=t.bleed,
-            )  # fmt: skip
+                (power[:size], power[size:]),
+                (labels[drawn[:size]], labels[drawn[size:]]),
+                self.presence,
+                g,
+                together=t.together,
+                bleed=t.bleed,
+            )
             yield spoil(mixed, g), shares, drums
 
 

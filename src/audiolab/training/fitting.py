@@ -6,7 +6,7 @@ import logging
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightning
 import numpy as np
@@ -32,7 +32,7 @@ class Judged:
 
 def fit(
     train: Sounds, config: ClassifierConfig, *, held_out: Sounds | None = None, run_name: str = "classifier",
-    mlflow_uri: str | None = None, precision: str = "bf16-mixed", watch: bool = False,
+    mlflow_uri: str | None = None, precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed", watch: bool = False,
 ) -> ClassifierModule:  # fmt: skip
     """Train trunk and heads from scratch.
 
@@ -71,7 +71,7 @@ def fit(
 
 
 class _Say(lightning.Callback):
-    def on_validation_end(self, trainer: Any, pl_module: Any) -> None:  # noqa: ARG002, D102
+    def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         values = {k: round(float(v), 3) for k, v in trainer.callback_metrics.items()}
         logging.getLogger("audiolab.training").info("epoch %s: %s", trainer.current_epoch + 1, values)
 

@@ -77,7 +77,7 @@ def read_manifest(path: str | Path, *, labels: Iterable[str]) -> list[Entry]:
 
 
 def link_groups(entries: Sequence[Entry], linked: Iterable[Iterable[str]] = ()) -> NDArray[np.int64]:
-    """Number the groups that a split must not tear apart: one per source, linked sources together.
+    """Give each entry the number of its group: what a split must not tear apart, linked sources together.
 
     Sources are linked by name (`linked`). Near-duplicates across sources link only single sounds, which
     `check_no_leak` finds; joining whole sources by every such pair would leave nothing to split.
@@ -112,7 +112,10 @@ def fold_numbers(entries: Sequence[Entry], groups: NDArray[np.int64], folds: int
     place = np.zeros(table.shape[0], np.int64)
     for group in sorted(range(table.shape[0]), key=lambda g: (-table[g].sum(), g)):
         trials = [
-            (np.square((loads + (np.arange(folds) == fold)[:, None] * table[group] - target) / (target + 1)).sum(), fold)
+            (
+                np.square((loads + (np.arange(folds) == fold)[:, None] * table[group] - target) / (target + 1)).sum(),
+                fold,
+            )
             for fold in range(folds)
         ]
         place[group] = min(trials)[1]

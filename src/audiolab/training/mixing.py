@@ -13,7 +13,7 @@ from torch import Tensor
 
 from audiolab.training.network import BANDS, FLOOR, STEPS
 
-__all__ = ["MapPool", "mix_batch"]
+__all__ = ["MapPool", "mix_batch", "spoil"]
 
 
 class MapPool:
@@ -89,17 +89,22 @@ def _shift(power: Tensor, steps: Tensor) -> Tensor:
 
 
 def mix_batch(
-    powers: Tensor, others: Tensor, labels: Tensor, other_labels: Tensor, presence: Tensor, g: torch.Generator,
-    *, together: float, bleed: float,
-) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    powers: tuple[Tensor, Tensor],
+    labels: tuple[Tensor, Tensor],
+    presence: Tensor,
+    g: torch.Generator,
+    *,
+    together: float,
+    bleed: float,
+) -> tuple[Tensor, Tensor, Tensor]:
     """Mix a batch with a second one.
 
     Parameters
     ----------
-    powers, others : Tensor [shape=(n, BANDS, STEPS)]
-        Mel power, each sound's loudest band at 1.
-    labels, other_labels : Tensor [shape=(n,)]
-        Numbers of labels.
+    powers : pair of Tensor [shape=(n, BANDS, STEPS)]
+        Mel power of the batch and of the sounds to add, each sound's loudest band at 1.
+    labels : pair of Tensor [shape=(n,)]
+        Numbers of their labels.
     presence : Tensor [shape=(labels, drums)]
         Which drum class a label stands for.
     g : Generator
@@ -114,7 +119,8 @@ def mix_batch(
     power, shares, drums
         The mixtures, targets of the label head (rows add up to 1) and of the drum head (0 or 1).
     """
-    n, count = powers.shape[0], presence.shape[0]
+    (n, *_), count = powers[0].shape, presence.shape[0]
+    label, other_label = labels
     which = torch.rand(n, generator=g)
     paired, bled = which < together, (which >= together) & (which < together + bleed)
     level = torch.where(paired, -18.0 * torch.rand(n, generator=g), -8.0 - 22.0 * torch.rand(n, generator=g))
@@ -122,10 +128,10 @@ def mix_batch(
         paired, torch.randint(0, 3, (n,), generator=g), torch.randint(-STEPS // 2, STEPS, (n,), generator=g)
     )
     gain = 10 ** (level / 10) * (paired | bled)
-    power = powers + gain[:, None, None] * _shift(others, steps)
+    power = powers[0] + gain[:, None, None] * _shift(powers[1], steps)
     # loudness decides the shares: equal levels share evenly, 12 dB below is worth little
     share = 1 / (1 + 10 ** (-level / 8)) * paired
     one_hot = torch.nn.functional.one_hot
-    shares = one_hot(labels, count) * (1 - share)[:, None] + one_hot(other_labels, count) * share[:, None]
-    drums = torch.maximum(presence[labels], presence[other_labels] * (paired & (level > -15))[:, None])
+    shares = one_hot(label, count) * (1 - share)[:, None] + one_hot(other_label, count) * share[:, None]
+    drums = torch.maximum(presence[label], presence[other_label] * (paired & (level > -15))[:, None])
     return power, shares.float(), drums

@@ -34,20 +34,19 @@ class ClassifierModule(lightning.LightningModule):
         self.trunk = Trunk(**config.model.model_dump())
         self.label_head = nn.Linear(DIMENSIONS, len(config.labels))
         self.drum_head = nn.Linear(DIMENSIONS, len(config.drums))
-        metrics = {"num_classes": len(config.labels)}
-        self.accuracy = MulticlassAccuracy(**metrics, average="micro")
-        self.top_3 = MulticlassAccuracy(**metrics, average="micro", top_k=3)
-        self.f1 = MulticlassF1Score(**metrics, average="macro")
+        count = len(config.labels)
+        self.accuracy = MulticlassAccuracy(count, average="micro")
+        self.top_3 = MulticlassAccuracy(count, average="micro", top_k=3)
+        self.f1 = MulticlassF1Score(count, average="macro")
 
     def forward(self, decibels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Give embeddings, label logits and drum logits for log-mel maps."""
         vectors = self.trunk(decibels)
         return vectors, self.label_head(SHARPNESS * vectors), self.drum_head(SHARPNESS * vectors)
 
-    def training_step(self, batch: tuple[Tensor, Tensor, Tensor], batch_idx: int) -> Tensor:  # noqa: ARG002, D102
+    def training_step(self, batch: tuple[Tensor, Tensor, Tensor], batch_idx: int) -> Tensor:  # noqa: D102
         power, shares, drums = batch
-        maps = to_decibels(power).contiguous(memory_format=torch.contiguous_format)
-        _, labels, presence = self(maps)
+        _, labels, presence = self(to_decibels(power))
         t = self.config.training
         loss_labels = functional.cross_entropy(labels, shares, label_smoothing=t.smoothing)
         loss_drums = functional.binary_cross_entropy_with_logits(presence, drums)
@@ -55,7 +54,7 @@ class ClassifierModule(lightning.LightningModule):
         self.log("loss", loss, prog_bar=True)
         return loss
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:  # noqa: ARG002, D102
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:  # noqa: D102
         maps, labels = batch
         _, logits, _ = self(maps)
         for name, metric in (("accuracy", self.accuracy), ("top_3", self.top_3), ("f1", self.f1)):

@@ -54,7 +54,7 @@ class _Spectrum(nn.Module):
     bins: Tensor
     filters: Tensor
 
-    def __init__(self, rate: float, size: int, hop: int, bands: int, low: float, high: float) -> None:
+    def __init__(self, rate: float, size: int, hop: int, bands: int, *, low: float, high: float) -> None:
         super().__init__()
         self.size, self.hop = size, hop
         spacing = rate / size
@@ -91,8 +91,8 @@ class FrontEnd(nn.Module):
         n = np.arange(taps) - taps // 2
         kernel = np.sinc(0.8 * n / _DECIMATION) * np.kaiser(taps, 8.0)
         self.register_buffer("lowpass", torch.tensor(kernel / kernel.sum(), dtype=torch.float32)[None, None, :])
-        self.low = _Spectrum(RATE / _DECIMATION, 256, HOP // _DECIMATION, LOW_BANDS, _LOWEST, _CROSSOVER)
-        self.high = _Spectrum(RATE, 512, HOP, HIGH_BANDS, _CROSSOVER, _HIGHEST)
+        self.low = _Spectrum(RATE / _DECIMATION, 256, HOP // _DECIMATION, LOW_BANDS, low=_LOWEST, high=_CROSSOVER)
+        self.high = _Spectrum(RATE, 512, HOP, HIGH_BANDS, low=_CROSSOVER, high=_HIGHEST)
 
     def power(self, x: Tensor) -> Tensor:
         """Give mel power, shape (sounds, BANDS, STEPS)."""
@@ -103,6 +103,7 @@ class FrontEnd(nn.Module):
         return torch.cat((self.low(slow), self.high(x)), dim=1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Give the log-mel map of prepared audio."""
         return to_decibels(self.power(x))
 
 
@@ -153,6 +154,7 @@ class Trunk(nn.Module):
         self.out = nn.Linear(double * math.ceil(BANDS / 16) * 2, DIMENSIONS)
 
     def forward(self, mel: Tensor) -> Tensor:
+        """Give the embedding of a log-mel map."""
         mel = mel[:, None]
         x = self.body(torch.cat((mel, self.place.expand_as(mel)), dim=1))
         pooled = torch.cat((x.mean(dim=3), x.amax(dim=3)), dim=1).flatten(1)
@@ -169,5 +171,6 @@ class Encoder(nn.Module):
         self.trunk = Trunk(**trunk)
 
     def forward(self, audio: Tensor) -> Tensor:
+        """Give the embedding of prepared audio."""
         vector: Tensor = self.trunk(self.front_end(audio))
         return vector

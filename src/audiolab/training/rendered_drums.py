@@ -44,9 +44,7 @@ def kick(rng: Rng) -> Sound:
     out = body + between(rng, 0, 0.35) * click
     if chance(rng, 0.4):  # an acoustic shell: a few damped modes and some air
         f0 = between(rng, 55, 110)
-        out = out + 0.5 * modes(
-            t, f0 * np.array([1, 1.6, 2.15, 2.9]), [1, 0.6, 0.3, 0.2], rng.uniform(0.06, 0.3, 4)
-        )
+        out = out + 0.5 * modes(t, f0 * np.array([1, 1.6, 2.15, 2.9]), [1, 0.6, 0.3, 0.2], rng.uniform(0.06, 0.3, 4))
         out += between(rng, 0, 0.15) * band(noise(rng, t.size), 60, 3000) * decay(t, log_between(rng, 0.05, 0.25))
     return drive(out, log_between(rng, 0.3, 6)) if chance(rng, 0.6) else out
 
@@ -103,9 +101,9 @@ def _metal(rng: Rng, t: Sound, low: float, edge: float) -> Sound:
     return band(np.asarray(out), edge, None, order=2) / 3
 
 
-def _plate(rng: Rng, t: Sound, low: float, high: float, seconds: float, count: int) -> Sound:
+def _plate(rng: Rng, t: Sound, span: tuple[float, float], seconds: float, count: int) -> Sound:
     """Many inharmonic modes; higher ones die sooner."""
-    f = np.sort(np.exp(rng.uniform(np.log(low), np.log(high), count)))
+    f = np.sort(np.exp(rng.uniform(np.log(span[0]), np.log(span[1]), count)))
     times = seconds * (f / f[0]) ** (-between(rng, 0.1, 0.5)) * rng.uniform(0.4, 1.3, count)
     return modes(t, f, rng.uniform(0.2, 1, count) / np.sqrt(count), times)
 
@@ -117,7 +115,7 @@ def _hat(rng: Rng, seconds: float) -> Sound:
     out = share * _metal(rng, t, 250, edge)
     out += (1.1 - share) * band(noise(rng, t.size), edge, None if chance(rng, 0.5) else between(rng, 10000, 15000))
     if chance(rng, 0.5):
-        out += 1.5 * _plate(rng, t, 2500, 15000, seconds, 40)
+        out += 1.5 * _plate(rng, t, (2500, 15000), seconds, 40)
     if chance(rng, 0.3):
         out += between(rng, 0.02, 0.1) * band(noise(rng, t.size), 300, 3000)
     return out * decay(t, seconds, between(rng, 0.0, 0.002))
@@ -129,7 +127,7 @@ def closed_hat(rng: Rng) -> Sound:
 
 
 def open_hat(rng: Rng) -> Sound:
-    """The same, ringing, sometimes choked at the end."""
+    """Let the same ring, sometimes choked at the end."""
     seconds = log_between(rng, 0.35, 1.6)
     out = _hat(rng, seconds)
     if chance(rng, 0.4):
@@ -139,20 +137,20 @@ def open_hat(rng: Rng) -> Sound:
 
 
 def crash(rng: Rng) -> Sound:
-    """A broad burst that blooms and darkens over seconds."""
+    """Broad burst that blooms and darkens over seconds."""
     seconds = log_between(rng, 1.5, 5)
     t = clock(min(2.0, seconds))
     wash = band(noise(rng, t.size), log_between(rng, 350, 2500), log_between(rng, 9000, 15800), order=1)
     bright = band(noise(rng, t.size), 6000, None) * decay(t, seconds * between(rng, 0.15, 0.5))
     out = wash * decay(t, seconds, between(rng, 0.001, 0.02)) + between(rng, 0.3, 1.2) * bright
-    out += between(rng, 0.3, 2) * _plate(rng, t, 300, 9000, seconds, 70)
+    out += between(rng, 0.3, 2) * _plate(rng, t, (300, 9000), seconds, 70)
     if chance(rng, 0.35):
         out += between(rng, 0.2, 0.7) * _metal(rng, t, 300, 2000) * decay(t, seconds)
     return out
 
 
 def ride(rng: Rng) -> Sound:
-    """A stick's ping on a long, quieter shimmer; sometimes the bell."""
+    """Stick on metal: a ping on a long, quieter shimmer; sometimes the bell."""
     seconds = log_between(rng, 1.2, 5)
     t = clock(min(2.0, seconds))
     f0 = log_between(rng, 350, 900)
@@ -162,20 +160,22 @@ def ride(rng: Rng) -> Sound:
     ping = band(noise(rng, t.size), 3000, None) * decay(t, log_between(rng, 0.02, 0.12))
     shimmer = band(noise(rng, t.size), log_between(rng, 2500, 6000), None, order=1) * decay(t, seconds * 0.8)
     out = between(rng, 0.05, 0.8) * bell + between(rng, 0.4, 1.3) * ping + between(rng, 0.06, 0.3) * shimmer
-    out += between(rng, 0.3, 1.2) * _plate(rng, t, 1500, 12000, seconds, 50)
+    out += between(rng, 0.3, 1.2) * _plate(rng, t, (1500, 12000), seconds, 50)
     if chance(rng, 0.25):
         out += between(rng, 0.1, 0.5) * _metal(rng, t, 300, 4000) * decay(t, seconds * 0.5)
     return out
 
 
 def tom(rng: Rng) -> Sound:
-    """A pitched head that falls a little, with its overtones."""
+    """Pitched head that falls a little, with its overtones."""
     seconds = log_between(rng, 0.2, 1.2)
     t = clock(seconds)
     low = log_between(rng, 65, 280)
     f = _swept(t, low, between(rng, 1.02, 1.9), log_between(rng, 0.02, 0.15))
     out = np.sin(2 * np.pi * phase(f, t)) * decay(t, seconds, 0.001)
-    out += between(rng, 0.05, 0.5) * modes(t, low * np.array([1.59, 2.14, 2.65]), [1, 0.6, 0.4], rng.uniform(0.08, 0.4, 3))
+    out += between(rng, 0.05, 0.5) * modes(
+        t, low * np.array([1.59, 2.14, 2.65]), [1, 0.6, 0.4], rng.uniform(0.08, 0.4, 3)
+    )
     out += between(rng, 0, 0.3) * band(noise(rng, t.size), 150, 4000) * decay(t, log_between(rng, 0.02, 0.15))
     out += between(rng, 0, 0.3) * band(noise(rng, t.size), 1500, None) * decay(t, 0.012)
     return drive(out, log_between(rng, 0.3, 3)) if chance(rng, 0.4) else out
@@ -223,9 +223,13 @@ def jingles(rng: Rng) -> Sound:
     for _ in range(int(rng.integers(4, 12))):
         start = int(rng.beta(1, 4) * t.size * 0.6)
         local = t[: t.size - start]
-        out[start:] += rng.uniform(0.3, 1) * _plate(rng, local, 4000, 15000, between(rng, 0.05, 0.4), 8)
+        out[start:] += rng.uniform(0.3, 1) * _plate(rng, local, (4000, 15000), between(rng, 0.05, 0.4), 8)
     slap = band(noise(rng, t.size), 300, 6000) * decay(t, 0.05)
-    return out + between(rng, 0, 0.3) * slap + 0.2 * band(noise(rng, t.size), 5000, None) * decay(t, between(rng, 0.1, 0.4))
+    return (
+        out
+        + between(rng, 0, 0.3) * slap
+        + 0.2 * band(noise(rng, t.size), 5000, None) * decay(t, between(rng, 0.1, 0.4))
+    )
 
 
 def wood(rng: Rng) -> Sound:
@@ -237,7 +241,7 @@ def wood(rng: Rng) -> Sound:
 
 
 def triangle(rng: Rng) -> Sound:
-    """A struck bar: a few high modes that ring long."""
+    """Struck bar: a few high modes that ring long."""
     seconds = log_between(rng, 0.2, 3)
     t = clock(min(2.0, seconds))
     f0 = log_between(rng, 1200, 4500)
@@ -246,7 +250,7 @@ def triangle(rng: Rng) -> Sound:
 
 
 def guiro(rng: Rng) -> Sound:
-    """A stick over notches, a rattle or a roll of small clicks."""
+    """Stick over notches, a rattle or a roll of small clicks."""
     t = clock(log_between(rng, 0.12, 0.6))
     rate = log_between(rng, 25, 90) * (1 + between(rng, -0.4, 0.6) * t / t[-1])
     pulses = np.diff(np.floor(np.cumsum(rate) / 32000.0), prepend=0.0) > 0

@@ -30,7 +30,12 @@ __all__ = ["TONES"]
 
 Rng = np.random.Generator
 _VOWELS = (  # centres of the first three formants in hertz, after Peterson and Barney (1952)
-    (730, 1090, 2440), (270, 2290, 3010), (300, 870, 2240), (530, 1840, 2480), (570, 840, 2410), (660, 1720, 2410),
+    (730, 1090, 2440),
+    (270, 2290, 3010),
+    (300, 870, 2240),
+    (530, 1840, 2480),
+    (570, 840, 2410),
+    (660, 1720, 2410),
 )
 
 
@@ -48,7 +53,7 @@ def _chord(rng: Rng, f0: float, share: float) -> list[float]:
 
 
 def _swept_filter(x: Sound, start: float, end: float, seconds: float) -> Sound:
-    """A lowpass that moves, made of a few fixed ones faded into each other."""
+    """Move a lowpass: a few fixed ones faded into each other."""
     t = np.arange(x.size) / RATE
     place = 1 - np.exp(-t / max(seconds, 1e-3))
     stops = np.geomspace(start, end, 4)
@@ -202,7 +207,9 @@ def strings(rng: Rng) -> Sound:
             out += saw(phase(f0 * float(rng.uniform(0.997, 1.003)) * (1 + vibrato), t) + rng.random())
     out += between(rng, 0, 0.3) * players**0.5 * band(noise(rng, t.size), 1500, 8000, order=1)  # the bow
     resonances = [log_between(rng, 250, 600), log_between(rng, 700, 1500), log_between(rng, 2000, 3500)]
-    out = band(out, high=log_between(rng, 2000, 7000), order=1) + sum(band(out, f * 0.9, f * 1.1, order=1) for f in resonances)
+    out = band(out, high=log_between(rng, 2000, 7000), order=1) + sum(
+        band(out, f * 0.9, f * 1.1, order=1) for f in resonances
+    )
     return out * swell(t, log_between(rng, 0.03, 0.4), between(rng, 0.05, 0.3))
 
 
@@ -211,7 +218,9 @@ def brass(rng: Rng) -> Sound:
     seconds = log_between(rng, 0.25, 1.8)
     t = clock(seconds)
     attack = log_between(rng, 0.02, 0.12)
-    force = swell(t, attack, between(rng, 0.04, 0.2)) * (1 - between(rng, 0, 0.4) * np.exp(-((t - 1.5 * attack) / 0.08) ** 2))
+    force = swell(t, attack, between(rng, 0.04, 0.2)) * (
+        1 - between(rng, 0, 0.4) * np.exp(-(((t - 1.5 * attack) / 0.08) ** 2))
+    )
     out = np.zeros_like(t)
     players = int(rng.integers(1, 5))
     slope = between(rng, 0.6, 2.2)
@@ -223,14 +232,14 @@ def brass(rng: Rng) -> Sound:
             for number in range(1, 25):
                 if number * base > 14000:
                     break
-                peak = np.exp(-(((number * base) - 700) / 900) ** 2) + 0.35
+                peak = np.exp(-((((number * base) - 700) / 900) ** 2)) + 0.35
                 out += peak * force ** (1 + slope * number / 6) * number**-0.6 * np.sin(2 * np.pi * number * turns)
     out += between(rng, 0, 0.1) * players * band(noise(rng, t.size), 500, 6000) * force
     return drive(out, log_between(rng, 0.3, 2.5)) if chance(rng, 0.5) else out
 
 
 def vocal(rng: Rng) -> Sound:
-    """A pulse train through formants that glide from vowel to vowel, with breath and consonants."""
+    """Pulse train through formants that glide from vowel to vowel, with breath and consonants."""
     seconds = log_between(rng, 0.2, 1.8)
     t = clock(seconds)
     base = log_between(rng, 85, 520)
@@ -269,21 +278,29 @@ def fx(rng: Rng) -> Sound:
         f = end + (start - end) * np.exp(-t / log_between(rng, 0.02, 0.5))
         out = (square if chance(rng, 0.5) else saw)(phase(f, t)) * decay(t, seconds)
     elif kind == 1:  # noise through a moving filter
-        out = _swept_filter(noise(rng, t.size), max(start, 200), max(end, 200), seconds / 2) * swell(t, seconds * between(rng, 0.05, 0.9), 0.1)
+        out = _swept_filter(noise(rng, t.size), max(start, 200), max(end, 200), seconds / 2) * swell(
+            t, seconds * between(rng, 0.05, 0.9), 0.1
+        )
     elif kind == 2:  # an impact: a low boom and debris
         boom = np.sin(2 * np.pi * phase(35 + 90 * np.exp(-t / 0.1), t)) * decay(t, seconds * 1.5)
-        out = boom + between(rng, 0.2, 1) * band(noise(rng, t.size), 100, log_between(rng, 1500, 9000)) * decay(t, seconds)
+        out = boom + between(rng, 0.2, 1) * band(noise(rng, t.size), 100, log_between(rng, 1500, 9000)) * decay(
+            t, seconds
+        )
     elif kind == 3:  # machine bleeps and glitches
         step = max(200, int(log_between(rng, 0.01, 0.12) * RATE))
         f = np.repeat(np.exp(rng.uniform(np.log(80), np.log(7000), t.size // step + 1)), step)[: t.size]
         gate = np.repeat(rng.random(t.size // step + 1) > 0.25, step)[: t.size]
         out = square(phase(f, t)) * gate
     elif kind == 4:  # ring modulation drone
-        out = saw(phase(start / 4, t)) * np.sin(2 * np.pi * phase(end + 0.5 * end * np.sin(2 * np.pi * between(rng, 0.5, 12) * t), t))
+        out = saw(phase(start / 4, t)) * np.sin(
+            2 * np.pi * phase(end + 0.5 * end * np.sin(2 * np.pi * between(rng, 0.5, 12) * t), t)
+        )
         out = out * swell(t, 0.05, 0.1)
     elif kind == 5:  # wind, scratches, crackle
         rate = between(rng, 0.5, 25)
-        out = band(noise(rng, t.size), start * 0.7, start * 1.6, order=1) * (1 + np.sin(2 * np.pi * rate * t + rng.random()))
+        out = band(noise(rng, t.size), start * 0.7, start * 1.6, order=1) * (
+            1 + np.sin(2 * np.pi * rate * t + rng.random())
+        )
         out += (rng.random(t.size) < between(rng, 0, 0.01)) * noise(rng, t.size) * 2
     else:  # something struck, backwards
         out = band(noise(rng, t.size), log_between(rng, 100, 2500), None, order=1) * decay(t, seconds * 1.3)

@@ -77,5 +77,7 @@ def load_config(name: str | Path = "default") -> ClassifierConfig:
         raise ParameterError(f"{path.name!r} is not a classifier configuration: {error}") from None
     stray = {label for labels in config.drums.values() for label in labels} - set(config.labels)
     if stray:
-        raise ParameterError(f"{path.name!r}: the drum head names labels that there are not: {', '.join(sorted(stray))}")
+        raise ParameterError(
+            f"{path.name!r}: the drum head names labels that there are not: {', '.join(sorted(stray))}"
+        )
     return config

@@ -6,14 +6,13 @@ best label's calibrated probability is too low; `top` is always from before that
 
 from audiolab.stages.classification.encoder import Encoder, get_encoder
 from audiolab.stages.classification.head import Head, get_head, load_head
-from audiolab.stages.classification.results import Classification, Classifications
+from audiolab.stages.classification.results import Classification
 from audiolab.stages.classification.stage import Classify, ClassifyParams, classify
 from audiolab.stages.classification.taxonomy import UNKNOWN, Taxonomy, load_taxonomy
 
 __all__ = [
     "UNKNOWN",
     "Classification",
-    "Classifications",
     "Classify",
     "ClassifyParams",
     "Encoder",

@@ -83,7 +83,9 @@ class Encoder:
         try:
             self._session: Any = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
         except Exception as error:
-            raise ModelError(f"the encoder is not a graph that onnxruntime {onnxruntime.__version__} runs: {error}") from error
+            raise ModelError(
+                f"the encoder is not a graph that onnxruntime {onnxruntime.__version__} runs: {error}"
+            ) from error
         self.dimensions = int(self._session.get_outputs()[0].shape[-1])
 
     def __call__(self, prepared: Sequence[NDArray[np.float32] | None]) -> NDArray[np.float32]:

@@ -27,6 +27,7 @@ _SILENCE = 3e-5  # peak (-90 dBFS): below one step of 16 bit, nothing is there t
 _START_DB = 40.0  # the sound starts where it first comes within 40 dB of its peak ...
 _LEAD = 0.002  # ... less 2 ms, so that the attack is whole
 _FADE = 0.003  # a cut end must not click: a click is broadband and looks like a drum
+_SHORTEST = 0.004  # less is a click: nothing to tell one drum from another by
 _PATIENCE = 60.0  # seconds of leading silence that are skipped before giving up
 
 
@@ -98,7 +99,7 @@ def prepare(mono: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32] 
     Returns
     -------
     ndarray [float32, shape=(FRAMES,)] or None
-        None if there is nothing to hear (silence, a constant, no frames at all).
+        None if there is nothing to hear: silence, a constant, a click of under 4 ms, no frames at all.
     """
     if mono.size == 0:
         return None
@@ -109,6 +110,8 @@ def prepare(mono: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32] 
         return None
     first = int(np.argmax(level >= peak * 10 ** (-_START_DB / 20)))
     start = max(0, first - to_frames(_LEAD, sample_rate))
+    if mono.size - start < to_frames(_SHORTEST, sample_rate):
+        return None
     part = mono[start : start + to_frames((FRAMES + 64) / RATE, sample_rate)]
     fade = min(part.size, to_frames(_FADE, sample_rate))
     if fade and start + part.size >= mono.size:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from audiolab.audio import atomic_path
-
-__all__ = ["Classification", "Classifications", "Kind"]
+__all__ = ["Classification", "Kind"]
 
 Kind = Literal["one-shot", "loop"]
 
@@ -20,8 +17,8 @@ class Classification:
 
     Parameters
     ----------
-    path : str
-        The file, or the name of a sound in memory.
+    name : str
+        The file as given, or the name of a sound in memory.
     label, family : str
         After the `unknown` rule.
     confidence : float
@@ -34,7 +31,7 @@ class Classification:
         `one-shot` or `loop`.
     """
 
-    path: str
+    name: str
     label: str
     family: str
     confidence: float
@@ -42,26 +39,17 @@ class Classification:
     drums: dict[str, float]
     kind: Kind
 
-    def as_dict(self) -> dict[str, Any]:
-        """Give plain JSON values."""
-        return {**asdict(self), "top": [[label, p] for label, p in self.top]}
+    def to_json(self, path: str | Path | None = None) -> dict[str, Any]:
+        """Give the JSON document; `path` replaces the name."""
+        return {"path": str(self.name if path is None else path), **self.item()}
 
-    def to_json(self, path: str | Path | None = None) -> str:
-        """Give (and write to `path`, if given) the JSON document of this one sound: a list of one."""
-        return Classifications([self]).to_json(path)
-
-
-class Classifications(list[Classification]):
-    """Results of several sounds, in the order of the sounds."""
-
-    def as_list(self) -> list[dict[str, Any]]:
-        """Give plain JSON values."""
-        return [item.as_dict() for item in self]
-
-    def to_json(self, path: str | Path | None = None) -> str:
-        """Give (and write to `path`, if given) the JSON document."""
-        text = json.dumps(self.as_list(), indent=1, ensure_ascii=False)
-        if path is not None:
-            with atomic_path(path) as temporary:
-                temporary.write_text(text + "\n", encoding="utf-8")
-        return text
+    def item(self) -> dict[str, Any]:
+        """Give the JSON document without the path."""
+        return {
+            "label": self.label,
+            "family": self.family,
+            "confidence": self.confidence,
+            "top": [[label, p] for label, p in self.top],
+            "drums": dict(self.drums),
+            "kind": self.kind,
+        }

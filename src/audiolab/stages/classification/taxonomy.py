@@ -64,7 +64,7 @@ def _read(path: Path) -> Taxonomy:
 
 
 @cache
-def _parse(path: Path, changed: int) -> Taxonomy:  # noqa: ARG001 - `changed` makes an edited file a new key
+def _parse(path: Path, changed: int) -> Taxonomy:
     try:
         document: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
         families = {str(name): tuple(str(x) for x in labels) for name, labels in document["families"].items()}
