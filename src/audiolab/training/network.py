@@ -35,7 +35,7 @@ def _mel(hertz: NDArray[np.float64] | float) -> NDArray[np.float64]:
     return np.asarray(1127.0 * np.log1p(np.asarray(hertz) / 700.0))
 
 
-def _triangles(count: int, low: float, high: float, bins: NDArray[np.float64]) -> NDArray[np.float64]:
+def _triangles(count: int, low: float, high: float, bins: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     edges = 700.0 * np.expm1(np.linspace(_mel(low), _mel(high), count + 2) / 1127.0)
     left, middle, right = edges[:-2, None], edges[1:-1, None], edges[2:, None]
     rising, falling = (bins - left) / (middle - left), (right - bins) / (right - middle)
@@ -159,7 +159,8 @@ class Trunk(nn.Module):
         x = self.body(torch.cat((mel, self.place.expand_as(mel)), dim=1))
         pooled = torch.cat((x.mean(dim=3), x.amax(dim=3)), dim=1).flatten(1)
         vector = self.out(self.dropout(pooled)).float()
-        return vector / torch.sqrt((vector * vector).sum(dim=1, keepdim=True) + 1e-12)
+        unit: Tensor = vector / torch.sqrt((vector * vector).sum(dim=1, keepdim=True) + 1e-12)
+        return unit
 
 
 class Encoder(nn.Module):

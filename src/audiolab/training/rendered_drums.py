@@ -213,7 +213,7 @@ def shaker(rng: Rng) -> Sound:
     raw = band(noise(rng, t.size), log_between(rng, 2500, 6500), None, order=1)
     peak = between(rng, 0.15, 0.7) * t[-1]
     shape = np.where(t < peak, (t / peak) ** between(rng, 0.7, 3), np.exp(-(t - peak) / (0.15 * t[-1])))
-    return raw * shape * (0.4 + rng.random(t.size) ** 3)
+    return np.asarray(raw * shape * (0.4 + rng.random(t.size) ** 3))
 
 
 def jingles(rng: Rng) -> Sound:
@@ -256,7 +256,7 @@ def guiro(rng: Rng) -> Sound:
     pulses = np.diff(np.floor(np.cumsum(rate) / 32000.0), prepend=0.0) > 0
     click = band(noise(rng, 400), 1500, 9000) * np.exp(-np.arange(400) / 60)
     out = np.convolve(pulses * rng.uniform(0.5, 1, t.size), click)[: t.size]
-    return out * np.minimum(1, 8 * (1 - t / t[-1]))
+    return np.asarray(out * np.minimum(1, 8 * (1 - t / t[-1])))
 
 
 DRUMS = {

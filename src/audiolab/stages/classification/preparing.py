@@ -45,11 +45,11 @@ class Heard:
 def to_mono(samples: Block) -> NDArray[np.float32]:
     """Give the mean of the channels; where they cancel each other, the louder channel."""
     if samples.shape[0] == 1:
-        return samples[0]
-    mono = samples.mean(axis=0, dtype=np.float64).astype(np.float32)
+        return np.asarray(samples[0])
+    mono: NDArray[np.float32] = samples.mean(axis=0, dtype=np.float64).astype(np.float32)
     energies = np.square(samples, dtype=np.float64).sum(axis=1)
     if np.square(mono, dtype=np.float64).sum() < 0.01 * energies.max():
-        return samples[int(energies.argmax())]
+        return np.asarray(samples[int(energies.argmax())])
     return mono
 
 
