@@ -150,13 +150,18 @@ def song_to_kit(
     )
 
 
+def _is_audio_file(path: str | Path) -> bool:
+    return Path(path).is_file() and Path(path).suffix.lower() != ".zip"
+
+
 def _add(library: Library, paths: Sequence[str | Path]) -> tuple[list[Sound], list[tuple[str, str]]]:
     """Add everything; single files that fail are reported like those in folders."""
     sounds: dict[str, Sound] = {}
     problems: list[tuple[str, str]] = []
     for path in paths:
         try:
-            added = library.add(path)
+            # Who names a file as the song means it, however short; folders are sorted out by length.
+            added = library.add(path, kind="song" if _is_audio_file(path) else "auto")
         except ParameterError:
             raise
         except AudiolabError as error:
