@@ -19,6 +19,7 @@ To = Annotated[Path | None, typer.Option("--to", help="Folder to write to.")]
 Sets = Annotated[
     list[str] | None, typer.Option("--set", "-s", metavar="NAME=VALUE", help="Any other parameter of the stage.")
 ]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files of the same name.")]
 Downmix = Annotated[bool, typer.Option("--downmix", help="Mix files of more than two channels to stereo.")]
 
 
@@ -65,6 +66,7 @@ def separate(
     engine: Annotated[str | None, typer.Option(help="auto, spectral or demucs.")] = None,
     model: Annotated[str | None, typer.Option(help="Weights of the engine demucs, e.g. htdemucs.")] = None,
     downmix: Downmix = False,
+    overwrite: Overwrite = False,
     sets: Sets = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -80,7 +82,13 @@ def separate(
         lines += [f"  {name:8} {stem['path']}" for name, stem in document["stems"].items()]
         return "\n".join(lines)
 
-    _each(files, lambda f, p: run(f, to=target, progress=p, **params).to_json(f), show, "separate", as_json=as_json)
+    _each(
+        files,
+        lambda f, p: run(f, to=target, overwrite=overwrite, progress=p, **params).to_dict(),
+        show,
+        "separate",
+        as_json=as_json,
+    )
 
 
 @app.command(name="slice")
@@ -103,7 +111,7 @@ def slice_(
         ]
         return "\n".join([f"{document['path']}: {len(rows)} samples", *rows])
 
-    _each(files, lambda f, p: run(f, to=to, progress=p, **params).to_json(f), show, "slice", as_json=as_json)
+    _each(files, lambda f, p: run(f, to=to, progress=p, **params).to_dict(), show, "slice", as_json=as_json)
 
 
 @app.command()
@@ -116,7 +124,7 @@ def classify(files: Files, sets: Sets = None, as_json: JsonOption = False) -> No
     failed = False
     for file in files:
         try:
-            documents += [item.to_json(file) for item in run(file, **params)]
+            documents += [item.to_dict() for item in run(file, **params)]
         except ParameterError:
             raise
         except AudiolabError as error:
@@ -168,7 +176,7 @@ def midi(
     def show(document: Any) -> str:
         return f"{document['midi']}: {len(document['notes'])} notes at {document['bpm']:.2f} bpm"
 
-    _each(files, lambda f, p: run(f, to=target, progress=p, **params).to_json(f), show, "midi", as_json=as_json)
+    _each(files, lambda f, p: run(f, to=target, progress=p, **params).to_dict(), show, "midi", as_json=as_json)
 
 
 @app.command()
@@ -191,7 +199,7 @@ def lyrics(
         rows = [f"  {s['start']:8.2f}  {s['text'].strip()}" for s in document["segments"]]
         return "\n".join([f"{document['path']}: {document['language']}", *rows])
 
-    _each(files, lambda f, p: run(f, to=target, progress=p, **params).to_json(f), show, "lyrics", as_json=as_json)
+    _each(files, lambda f, p: run(f, to=target, progress=p, **params).to_dict(), show, "lyrics", as_json=as_json)
 
 
 @app.command()
@@ -211,4 +219,4 @@ def analyze(files: Files, downmix: Downmix = False, sets: Sets = None, as_json: 
             f"{name} (confidence {key['confidence']:.2f}), {level}"
         )
 
-    _each(files, lambda f, p: run(f, progress=p, **params).to_json(f), show, "analyze", as_json=as_json)
+    _each(files, lambda f, p: run(f, progress=p, **params).to_dict(), show, "analyze", as_json=as_json)

@@ -151,7 +151,7 @@ def runs_ls(library: LibraryOption = None, as_json: JsonOption = False) -> None:
     rows = open_library(library).run_rows()
     documents = [
         {"id": r.id, "name": r.name, "status": driver_state(r), "created_at": r.created_at, "sounds": len(r.sound_ids)}
-        for r in rows
+        for r in reversed(rows)
     ]
     if as_json:
         print_json(documents)

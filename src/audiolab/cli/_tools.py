@@ -26,6 +26,7 @@ def models_ls(as_json: JsonOption = False) -> None:
     """List the weights that audiolab knows: which are here, how large, under which licence."""
     from audiolab import weights
 
+    listed = weights.listing()
     rows = [
         {
             "name": row.name,
@@ -37,13 +38,13 @@ def models_ls(as_json: JsonOption = False) -> None:
             "paths": [str(path) for path in row.paths],
             "sha256": row.sha256,
         }
-        for row in weights.listing()
+        for row in listed
     ]
     if as_json:
         print_json(rows)
-    for row in [] if as_json else rows:
-        size = f"{row['size'] / 1e6:8.0f} MB" if row.get("size") else f"{'?':>8} MB"
-        echo(f"{row['state']:8} {row['name']:18} {size}  {row['licence']}  {row['about']}")
+    for row in [] if as_json else listed:
+        size = f"{row.size / 1e6:8.0f} MB" if row.size else f"{'?':>8} MB"
+        echo(f"{row.state:8} {row.name:18} {size}  {row.licence}  {row.about}")
 
 
 @models.command("pull")

@@ -124,7 +124,7 @@ def stems_section(song: Sound) -> Html:
 
 def samples_section(song: Sound) -> Html:
     """Show the samples by label: how many, how sure, and the surest of each to listen to."""
-    samples = [sample for sound in _carriers(song) for sample in (sound.samples or ())]
+    samples = [sample for sound in _carriers(song) for sample in sound.samples]
     if not samples:
         return Html("<h3>Samples</h3><p>none were cut</p>")
     groups: dict[str, list[Sound]] = {}
@@ -160,15 +160,16 @@ def _sample_card(sample: Sound) -> str:
 
 def midi_section(song: Sound) -> Html:
     """Show all notes of the song as one piano roll, and a table of the tracks."""
-    tracks = {(sound.stem or sound.kind): sound.notes for sound in _carriers(song) if sound.notes}
+    found = {(sound.stem or sound.kind): song.library.effective(sound.id, "midi") for sound in _carriers(song)}
+    tracks = {name: document for name, document in found.items() if document and document.get("notes")}
     if not tracks:
         return Html("<h3>MIDI</h3><p>no notes</p>")
     document = song.library.effective(song.id, "analyze") or {}
-    notes = {name: found["notes"] for name, found in tracks.items()}
+    notes = {name: track["notes"] for name, track in tracks.items()}
     duration = song.frames / song.sample_rate
     rows = [
-        (name, len(found["notes"]), "General MIDI drums" if found.get("drums") else "notes", found.get("bpm"))
-        for name, found in tracks.items()
+        (name, len(track["notes"]), "General MIDI drums" if track.get("drums") else "notes", track.get("bpm"))
+        for name, track in tracks.items()
     ]
     picture = piano_roll(notes, duration=duration, downbeats=document.get("downbeats", ()))
     return Html(f"<h3>MIDI</h3>{image(picture, 'piano roll')}{table(('track', 'notes', 'kind', 'bpm'), rows)}")
@@ -176,7 +177,7 @@ def midi_section(song: Sound) -> Html:
 
 def lyrics_section(song: Sound) -> Html:
     """Show the words with their times, doubtful ones marked."""
-    found = next((sound.lyrics for sound in _carriers(song) if sound.lyrics), None)
+    found = song.lyrics
     if not found or not found.get("segments"):
         return Html("<h3>Lyrics</h3><p>none (see “Skipped and failed” for the reason)</p>")
     rows = [(f"{s['start']:.2f} s", s["text"].strip(), ", ".join(s.get("flags", ()))) for s in found["segments"]]
@@ -208,8 +209,8 @@ def times_section(run: Run) -> Html:
 
 def provenance_section(song: Sound) -> Html:
     """Show how one sample of the song was made, back to the file that was added."""
-    carriers = [sound for sound in _carriers(song) if sound.samples]
-    sound = next(iter(carriers[0].samples)) if carriers else next(iter(song.stems.values()), song)
+    samples = [sound.samples[0] for sound in _carriers(song) if len(sound.samples)]
+    sound = samples[0] if samples else next(iter(song.stems.values()), song)
     return Html(f"<h3>How “{escape(sound.name)}” was made</h3><pre>{escape(str(sound.explain()))}</pre>")
 
 

@@ -56,8 +56,7 @@ class KitResult:
 
 def _song_json(song: Sound, export_to: Path | None) -> dict[str, Any]:
     carriers = [song, *song.stems.values()]
-    samples = [sample for sound in carriers for sample in (sound.samples or ())]
-    lyrics = next((sound.lyrics for sound in carriers if sound.lyrics), None)
+    samples = [sample for sound in carriers for sample in sound.samples]
     return {
         "id": song.id,
         "name": song.name,
@@ -67,7 +66,7 @@ def _song_json(song: Sound, export_to: Path | None) -> dict[str, Any]:
         "midi": sorted(str(p) for p in export_to.rglob("*.mid"))
         if export_to
         else [s.stem or s.kind for s in carriers if s.notes],
-        "lyrics": lyrics,
+        "lyrics": song.lyrics,
     }
 
 
@@ -151,13 +150,18 @@ def song_to_kit(
     )
 
 
+def _is_audio_file(path: str | Path) -> bool:
+    return Path(path).is_file() and Path(path).suffix.lower() != ".zip"
+
+
 def _add(library: Library, paths: Sequence[str | Path]) -> tuple[list[Sound], list[tuple[str, str]]]:
     """Add everything; single files that fail are reported like those in folders."""
     sounds: dict[str, Sound] = {}
     problems: list[tuple[str, str]] = []
     for path in paths:
         try:
-            added = library.add(path)
+            # Who names a file as the song means it, however short; folders are sorted out by length.
+            added = library.add(path, kind="song" if _is_audio_file(path) else "auto")
         except ParameterError:
             raise
         except AudiolabError as error:

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audiolab.audio import Block, BlockSource, amplitude_to_db
+from audiolab.audio import Block, BlockSource, LoudnessMeter, amplitude_to_db
 from audiolab.stages.base import Progress, no_progress
 from audiolab.stages.separation.folding import Reader
-from audiolab.stages.separation.levels import LoudnessMeter
 
 __all__ = ["Measured", "measure"]
 

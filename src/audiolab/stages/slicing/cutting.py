@@ -59,7 +59,7 @@ def preset_for(params: SliceParams, stem: str | None) -> PresetName:
 
 
 def cut_sound(
-    source: BlockSource, params: SliceParams, *, preset: PresetName = "drums", progress: Progress = no_progress
+    source: BlockSource, params: SliceParams, *, stem: str | None = None, progress: Progress = no_progress
 ) -> tuple[Cut, ...]:
     """Cut a sound at its onsets.
 
@@ -68,9 +68,9 @@ def cut_sound(
     source : BlockSource
         Mono or stereo, any rate. It is read four times; memory does not grow with its audio.
     params : SliceParams
-        What to cut; `preset` there is not looked at.
-    preset : str
-        Key of `PRESETS`.
+        What to cut.
+    stem : str, optional
+        Name of the stem, which decides what `preset: auto` means.
     progress : Progress
         Called with the share done, of 1.
 
@@ -80,7 +80,7 @@ def cut_sound(
         In order, apart, inside the sound. Facts: onset_strength (0 to 1), peak_db, rms_db. Silence gives none.
     """
     source = require_stereo(source)
-    settings = PRESETS[preset]
+    settings = PRESETS[preset_for(params, stem)]
     rate = source.sample_rate
     heard = survey(source, _part(progress, 0.0, 0.2))
     if heard.silent:

@@ -89,7 +89,7 @@ def slice(
     wanted = _params(params)
     source = as_source(sound)
     preset = preset_for(wanted, None)
-    cuts = cut_sound(source, wanted, preset=preset, progress=progress or no_progress)
+    cuts = cut_sound(source, wanted, progress=progress or no_progress)
     path = str(sound) if isinstance(sound, (str, Path)) else source.name
     files = write_cuts(source, cuts, Path(to)) if to is not None else ()
     settings = {"preset": preset, **settings_of(wanted, preset)}

@@ -31,7 +31,7 @@ class Slice(Stage):
         assert isinstance(params, SliceParams)
         sound = job.sound
         preset = preset_for(params, sound.stem)
-        cuts = cut_sound(sound.source, params, preset=preset, progress=job.progress)
+        cuts = cut_sound(sound.source, params, stem=sound.stem, progress=job.progress)
         rate = sound.source.sample_rate
         document = {"preset": preset, **settings_of(params, preset), "sample_rate": rate, "samples": []}
         document["samples"] = [cut_document(cut, rate) for cut in cuts]

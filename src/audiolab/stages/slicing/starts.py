@@ -24,6 +24,8 @@ MEMORY = 0.010
 """Seconds compared before and after the break."""
 RISE = 0.05
 PATIENCE = 0.020
+_AN_ATTACK, _A_STOP = float(np.log(2.0)), float(np.log(16.0))
+"""Natural logarithms of power ratios: 3 and 12 dB."""
 
 
 def read_spans(source: BlockSource, spans: Sequence[tuple[Frames, Frames]]) -> Iterator[Block]:
@@ -77,16 +79,15 @@ def refine_starts(source: BlockSource, guesses: Sequence[Frames]) -> list[Frames
     starts: list[Frames | None] = []
     for guess, block in zip(guesses, read_spans(source, spans), strict=True):
         signal = block[0].astype(np.float64)
-        at, jump = attack_start(signal, before, rate)
+        at, jump, fall = attack_start(signal, before, rate)
         start = min(max(0, guess - before + at), source.frames - 1)
-        if guess + after > source.frames:  # the end of a file splashes too: ask for 3 dB more power than before
-            starts.append(start if jump > np.log(2.0) else None)
-        else:
-            starts.append(None if _only_stops(signal, at, rate) else start)
+        # A sound that stops, or a file that ends in a sound, splashes over the spectrum like an attack.
+        stops = fall < -_A_STOP or guess + after > source.frames
+        starts.append(None if stops and (jump < _AN_ATTACK or _nothing_follows(signal, at, rate)) else start)
     return starts
 
 
-def attack_start(signal: Array, guess: Frames, rate: int) -> tuple[Frames, float]:
+def attack_start(signal: Array, guess: Frames, rate: int) -> tuple[Frames, float, float]:
     """Find the first frame of the attack near `guess` in a short stretch of one channel.
 
     Returns
@@ -95,15 +96,19 @@ def attack_start(signal: Array, guess: Frames, rate: int) -> tuple[Frames, float
         Frame in the stretch.
     jump : float
         Natural logarithm of the ratio of power after to power before.
+    fall : float
+        The least such ratio near the guess: far below zero where a sound stops.
     """
     lowest, highest = guess - round(BACK * rate), min(len(signal) - 1, guess + round(AHEAD * rate))
     best = (-np.inf, guess, signal)
+    fall = np.inf
     for view in (signal, np.diff(signal, prepend=signal[:1])):
         jump = _power_jump(view, max(1, round(MEMORY * rate)))[lowest : highest + 1]
         where = int(np.argmax(jump))
+        fall = min(fall, float(jump.min())) if view is signal else fall
         if jump[where] > best[0]:
             best = (float(jump[where]), lowest + where, view)
-    return _leave_the_past(best[2], best[1], rate), best[0]
+    return _leave_the_past(best[2], best[1], rate), best[0], fall
 
 
 def _power_jump(signal: Array, reach: Frames) -> Array:
@@ -127,14 +132,12 @@ def _leave_the_past(signal: Array, start: Frames, rate: int) -> Frames:
     return start + int(above[0]) if len(above) else start
 
 
-def _only_stops(signal: Array, start: Frames, rate: int) -> bool:
-    """Say whether a sound breaks off here: its spectrum splashes like that of an attack, but nothing follows."""
+def _nothing_follows(signal: Array, start: Frames, rate: int) -> bool:
+    """Say whether nothing is left a millisecond after the break but a step."""
     reach, skip = round(MEMORY * rate), max(2, round(0.001 * rate))
 
-    def powers(view: Array) -> tuple[float, float]:
+    def falls(view: Array, ratio: float) -> bool:
         past, coming = view[max(0, start - reach) : start], view[start + skip : start + reach]
-        return float((past**2).mean()) if len(past) else 0.0, float((coming**2).mean())
+        return bool((coming**2).mean() * ratio < (past**2).mean()) if len(past) else False
 
-    past, coming = powers(signal)
-    past_change, coming_change = powers(np.diff(signal, prepend=signal[:1]))
-    return coming < past / 16 and coming_change < past_change
+    return falls(signal, 16.0) and falls(np.diff(signal, prepend=signal[:1]), 1.0)
