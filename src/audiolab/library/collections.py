@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import difflib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from sqlalchemy import ColumnElement, Select, func, select
@@ -168,8 +169,8 @@ class Collection:
         return self.sounds._repr_html_()
 
 
-class Collections(Mapping[str, Collection]):
-    """All collections of a library, by name."""
+class Collections:
+    """All collections of a library, in order of their names: `lib.collections["kit"]`."""
 
     def __init__(self, library: Library) -> None:
         self.library = library
@@ -186,17 +187,26 @@ class Collections(Mapping[str, Collection]):
 
     def __getitem__(self, name: str) -> Collection:
         if name not in self._counts():
-            raise KeyError(name)
+            near = difflib.get_close_matches(name, self._counts(), 1)
+            raise CatalogError(f"there is no collection {shorten(name)!r}" + (f"; {near[0]!r}?" if near else ""))
         return Collection(self.library, name)
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._counts())
+    def __iter__(self) -> Iterator[Collection]:
+        return (Collection(self.library, name) for name in self._counts())
+
+    def __contains__(self, item: object) -> bool:
+        return getattr(item, "name", item) in self._counts()
+
+    @property
+    def names(self) -> list[str]:
+        """Their names, in order."""
+        return list(self._counts())
 
     def __len__(self) -> int:
         return len(self._counts())
 
     def __repr__(self) -> str:
-        return f"<{len(self)} collections: {', '.join(shorten(name, 30) for name in self)}>"
+        return f"<{len(self)} collections: {', '.join(shorten(name, 30) for name in self.names)}>"
 
     def _repr_html_(self) -> str:
         counts = self._counts()
