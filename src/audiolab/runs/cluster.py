@@ -56,6 +56,8 @@ def _connect() -> Any:
     import dask
     from distributed import Client, LocalCluster
 
+    # Dask tells its life at level INFO on stderr; what users need to know is in the run's report.
+    logging.getLogger("distributed").setLevel(logging.ERROR)
     settings = get_settings()
     if settings.scheduler:
         try:
@@ -67,6 +69,7 @@ def _connect() -> Any:
             ) from error
     # A worker is one process with one task at a time: numeric libraries must not each take all cores.
     environment = dict.fromkeys(_THREAD_VARIABLES, str(settings.threads))
+    environment["DASK_LOGGING__DISTRIBUTED"] = "critical"
     with dask.config.set({"distributed.nanny.pre-spawn-environ": environment}):
         cluster = LocalCluster(
             n_workers=worker_count(),

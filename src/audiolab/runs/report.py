@@ -87,7 +87,12 @@ class RunReport:
     @property
     def notes(self) -> tuple[str, ...]:
         """What fell back and why, each once."""
-        return tuple(dict.fromkeys(f"{job.stage}: {note}" for job in self.jobs for note in job.notes))
+        said = (
+            note if note.startswith(f"{job.stage}:") else f"{job.stage}: {note}"
+            for job in self.jobs
+            for note in job.notes
+        )
+        return tuple(dict.fromkeys(said))
 
     @property
     def stage_seconds(self) -> Mapping[str, float]:
@@ -144,7 +149,7 @@ def make_report(library: Library, run_id: str) -> RunReport:
     row = library.run_row(run_id)
     lines = []
     for job in library.job_rows(run_id):
-        sound = library.sound(job.sound_id)
+        sound = library.sound(job.sound_id or "")
         song = sound.song if sound.kind != "song" else sound
         lines.append(
             JobLine(

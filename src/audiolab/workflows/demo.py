@@ -109,7 +109,7 @@ def compare_with_truth(song: RenderedSong, found: Sound) -> dict[str, Any]:
             for name, audio in stems.items()
             if name in song.stems
         }
-    if "drums" in found.stems and found.stems["drums"].samples:
+    if "drums" in found.stems and len(found.stems["drums"].samples):
         starts = np.array([sample.start for sample in found.stems["drums"].samples])
         true = song.onsets("drums")
         hit = [np.abs(starts - frame).min() <= 0.05 * song.sample_rate for frame in true]
