@@ -8,6 +8,7 @@ from audiolab.audio.content import content_id, content_id_of_audio
 from audiolab.audio.core import Audio
 from audiolab.audio.loudness import (
     Levels,
+    LoudnessMeter,
     integrated_lufs,
     measure_levels,
     momentary_lufs,
@@ -48,6 +49,7 @@ __all__ = [
     "Frames",
     "Levels",
     "Loop",
+    "LoudnessMeter",
     "Lufs",
     "Mono",
     "Peaks",

@@ -20,7 +20,15 @@ from audiolab.audio.resampling import resample_blocks
 from audiolab.audio.source import BlockSource
 from audiolab.audio.units import Block, Decibels, Lufs, amplitude_to_db
 
-__all__ = ["Levels", "integrated_lufs", "measure_levels", "momentary_lufs", "sample_peak_db", "true_peak_db"]
+__all__ = [
+    "Levels",
+    "LoudnessMeter",
+    "integrated_lufs",
+    "measure_levels",
+    "momentary_lufs",
+    "sample_peak_db",
+    "true_peak_db",
+]
 
 _ABSOLUTE_GATE = -70.0
 _RELATIVE_GATE = -10.0
@@ -43,7 +51,7 @@ class Levels:
 
 def measure_levels(source: BlockSource) -> Levels:
     """Measure loudness and peaks in one pass over the source."""
-    loudness, peaks = _Loudness(source.sample_rate, source.channels), _SamplePeak()
+    loudness, peaks = LoudnessMeter(source.sample_rate, source.channels), _SamplePeak()
 
     def tapped() -> Iterator[Block]:
         for block in source.blocks():
@@ -68,7 +76,7 @@ def integrated_lufs(source: BlockSource) -> Lufs | None:
     float or None
         In LUFS; None for silence and whatever stays below -70 LUFS. Sounds shorter than 0.4 s count as one block.
     """
-    loudness = _Loudness(source.sample_rate, source.channels)
+    loudness = LoudnessMeter(source.sample_rate, source.channels)
     for block in source.blocks():
         loudness.add(block)
     return loudness.integrated()
@@ -82,7 +90,7 @@ def momentary_lufs(source: BlockSource) -> NDArray[np.float64]:
     ndarray [float64, shape=(n,)]
         Window `i` covers `0.1 i` to `0.1 i + 0.4` seconds; -inf for silence; one value for shorter sounds.
     """
-    loudness = _Loudness(source.sample_rate, source.channels)
+    loudness = LoudnessMeter(source.sample_rate, source.channels)
     for block in source.blocks():
         loudness.add(block)
     return _to_lufs(loudness.windows())
@@ -127,8 +135,8 @@ class _SamplePeak:
         self.peak = max(self.peak, float(np.abs(block).max(initial=0.0)))
 
 
-class _Loudness:
-    """Weighted energies of steps of 0.1 s, from which windows of 0.4 s follow."""
+class LoudnessMeter:
+    """Loudness of a stream: weighted energies of steps of 0.1 s, from which windows of 0.4 s follow."""
 
     def __init__(self, sample_rate: int, channels: int) -> None:
         self.rate, self.channels = sample_rate, channels
@@ -140,6 +148,7 @@ class _Loudness:
         self.frames = 0
 
     def add(self, block: Block) -> None:
+        """Take the next block, shape (channels, n)."""
         from scipy.signal import sosfilt
 
         filtered, self.state = sosfilt(self.sos, block.astype(np.float64), axis=1, zi=self.state)
@@ -172,6 +181,7 @@ class _Loudness:
         return np.asarray(np.maximum(sums[4:] - sums[:-4], 0.0) / (edges[4:] - edges[:-4]))
 
     def integrated(self) -> Lufs | None:
+        """Give the gated loudness so far; see `integrated_lufs`."""
         power = self.windows()
         power = power[_to_lufs(power) > _ABSOLUTE_GATE]
         if not len(power):

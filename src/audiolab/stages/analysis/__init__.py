@@ -1,0 +1,1 @@
+"""Tempo, beats, bars, key and loudness of a sound."""
