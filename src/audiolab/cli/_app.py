@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -71,7 +71,7 @@ def open_library(path: Path | None) -> Library:
 
 
 @contextmanager
-def bar(label: str, *, quiet: bool = False) -> Iterator[Callable[[float, float], None]]:
+def bar(label: str, *, quiet: bool = False) -> Iterator[Any]:
     """Draw a bar with the time left on stderr; give the progress function that moves it."""
     if quiet or not sys.stderr.isatty():
         yield lambda done, total: None

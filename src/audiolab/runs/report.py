@@ -87,7 +87,12 @@ class RunReport:
     @property
     def notes(self) -> tuple[str, ...]:
         """What fell back and why, each once."""
-        return tuple(dict.fromkeys(f"{job.stage}: {note}" for job in self.jobs for note in job.notes))
+        said = (
+            note if note.startswith(f"{job.stage}:") else f"{job.stage}: {note}"
+            for job in self.jobs
+            for note in job.notes
+        )
+        return tuple(dict.fromkeys(said))
 
     @property
     def stage_seconds(self) -> Mapping[str, float]:

@@ -26,8 +26,9 @@ from audiolab.audio.content import content_id
 from audiolab.errors import AudiolabError, Cancelled
 from audiolab.library.ids import derived_id, view_id
 from audiolab.library.media import FileMediaStore
-from audiolab.library.records import Record, RecordedCut, RecordedSound, RecordedTag, RecordedVectors
+from audiolab.library.records import Record, RecordedCut, RecordedSound, RecordedTag, RecordedVectors, record_path
 from audiolab.runs.jobs import JobOutcome, JobSpec, SoundSpec
+from audiolab.runs.keys import document_hash
 from audiolab.stages.base import Resolved, SoundInput, StageInput, StageOutput, StageSkipped
 from audiolab.stages.registry import get_stage
 
@@ -96,7 +97,7 @@ def run_job(spec: JobSpec, report: Callable[[str, float, float], None] | None = 
             )
             output = stage.run(job, resolved)
             record = _record(spec, output, store, scratch, time.perf_counter() - started)
-            record.write(library / "records")
+            record.write(record_path(library, spec.key))
         return outcome("done")
     except StageSkipped as reason:
         return outcome("skipped", str(reason))
@@ -224,12 +225,13 @@ def _record(spec: JobSpec, output: StageOutput, store: FileMediaStore, scratch: 
         engine=spec.engine,
         weights=spec.weights,
         profile=dict(spec.profile),
-        notes=(*spec.notes, *output.notes),
+        notes=tuple(dict.fromkeys((*spec.notes, *output.notes))),
         seconds=seconds,
         made_at=datetime.now(UTC),
         run=spec.run,
         sound_id=spec.sound_id,
         set_id=spec.set_id,
+        needs={name: document_hash(document) for name, document in spec.needs.items()},
         document=output.document,
         facts=dict(output.facts),
         sounds=tuple(sounds),

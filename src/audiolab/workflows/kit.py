@@ -150,20 +150,23 @@ def song_to_kit(
     )
 
 
+def _is_audio_file(path: str | Path) -> bool:
+    return Path(path).is_file() and Path(path).suffix.lower() != ".zip"
+
+
 def _add(library: Library, paths: Sequence[str | Path]) -> tuple[list[Sound], list[tuple[str, str]]]:
     """Add everything; single files that fail are reported like those in folders."""
     sounds: dict[str, Sound] = {}
     problems: list[tuple[str, str]] = []
     for path in paths:
         try:
-            added = library.add(path)
+            # Who names a file as the song means it, however short; folders are sorted out by length.
+            report = library.add([path], "song" if _is_audio_file(path) else "auto")
         except ParameterError:
             raise
         except AudiolabError as error:
             problems.append((str(path), str(error)))
             continue
-        found = [added] if isinstance(added, Sound) else list(added.sounds)
-        sounds.update({sound.id: sound for sound in found})
-        if not isinstance(added, Sound):
-            problems += [(str(item), str(why)) for item, why in added.failed]
+        sounds.update({sound.id: sound for sound in report.sounds})
+        problems += [(line.path, line.why) for line in report.failed]
     return list(sounds.values()), problems
