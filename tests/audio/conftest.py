@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import pytest
+import soundfile as sf
 
 from audiolab.audio import Audio, quantize, write_audio
 
@@ -94,6 +95,9 @@ def every_format(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     files: dict[str, Path] = {}
     for name, (suffix, subtype, rate, channels) in plain.items():
         files[name] = write_audio(folder / f"{name}{suffix}", audio(rate, channels), subtype=subtype)
+    for suffix in (".caf", ".w64", ".au"):
+        files[suffix[1:]] = folder / f"a{suffix}"
+        sf.write(files[suffix[1:]], audio(44100).samples.T, 44100, subtype="PCM_16")
     foreign: dict[str, tuple[str, str, int, int, dict[str, Any]]] = {
         "m4a": (".m4a", "aac", 44100, 2, {}),
         "m4amono": (".m4a", "aac", 22050, 1, {}),

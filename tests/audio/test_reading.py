@@ -16,7 +16,7 @@ from audiolab.errors import ParameterError
 FORMATS = [
     *("wav8", "wav16", "wav24", "wav32", "wavfloat", "wavdouble", "wav39063", "wavulaw", "wavadpcm", "rf64", "aiff"),
     *("flac16", "flac24six", "flac192", "mp3", "mp3low", "mp3lowest", "vorbis", "vorbis16k", "opus", "opus8k"),
-    *("m4a", "m4amono", "mp4six", "adts", "alac", "wma", "mp3noxing", "webm"),
+    *("m4a", "m4amono", "mp4six", "adts", "alac", "wma", "mp3noxing", "webm", "caf", "w64", "au"),
 ]
 # libsndfile's MPEG-2 decoder rounds the last bit by how many frames it has decoded since it was opened.
 TOLERANCE = {"mp3low": 3e-7, "mp3lowest": 3e-7, "opus8k": 1e-6}

@@ -83,6 +83,8 @@ class AvSource:
                 if not container.streams.audio:
                     raise AudioError(f"{path.name!r} has no audio stream{guess_what(path)}")
                 stream = container.streams.audio[0]
+                if stream.codec_context is None:
+                    raise AudioError(f"{path.name!r} is coded in a way that FFmpeg does not know, or damaged")
                 count = len(container.streams.audio)
                 rate, channels = stream.rate or 0, stream.channels
                 format_, codec = container.format.name, stream.codec_context.name

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +67,7 @@ class SoundFileSource:
         Raises
         ------
         AudioError
-            If the file is known but empty of frames, cut off, or of an impossible rate.
+            If the file is known but has no frames.
         """
         try:
             with sf.SoundFile(native_path(path)) as file:
@@ -82,7 +81,6 @@ class SoundFileSource:
             return None  # libsndfile would guess the length and read no further
         if format_ == "OGG" and not one_stream(path):
             return None  # libsndfile reads the first of chained streams only
-        _refuse_cut_off_riff(path, format_)
         if frames < 0 or frames >= _UNKNOWN_LENGTH:
             frames = _count(path)
         if frames == 0:
@@ -160,26 +158,3 @@ def _count(path: Path) -> Frames:
     except (sf.LibsndfileError, RuntimeError) as error:
         raise AudioError(f"{path.name!r} is damaged: {error}") from error
     return total
-
-
-def _refuse_cut_off_riff(path: Path, format_: str) -> None:
-    """Compare a WAV's data chunk with the file's size; libsndfile itself shortens such files silently."""
-    if format_ not in {"WAV", "WAVEX"}:
-        return
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        if file.read(4) != b"RIFF":
-            return
-        position = 12
-        while position + 8 <= size:
-            file.seek(position)
-            name, length = struct.unpack("<4sI", file.read(8))
-            if name == b"data":
-                # 0, all ones, and the half-filled values of tools that stream mean "to the end of the file".
-                if length < 0x7FFFF000 and position + 8 + length > size + 1:
-                    raise AudioError(
-                        f"{path.name!r} is cut off: its header promises {length} bytes of audio and "
-                        f"{size - position - 8} are there. An incomplete copy or download; fetch it again."
-                    )
-                return
-            position += 8 + length + (length & 1)

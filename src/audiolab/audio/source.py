@@ -13,6 +13,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from audiolab.audio._cutoff import refuse_cut_off
 from audiolab.audio._libav import AvSource
 from audiolab.audio._soundfile import SoundFileSource
 from audiolab.audio._spans import check_span
@@ -210,8 +211,7 @@ def open_source(path: str | Path) -> BlockSource:
             raise AudioError(f"{path.name!r} is a folder, not an audio file; `audiolab add` takes folders")
         size = path.stat().st_size
         if size:
-            with path.open("rb"):
-                pass
+            refuse_cut_off(path)
     except FileNotFoundError:
         raise AudioError(f"{str(path)!r} does not exist; check the spelling and the current folder") from None
     except PermissionError:
