@@ -79,7 +79,8 @@ class AudioWriter:
     subtype : str, optional
         libsndfile's name: PCM_16, PCM_24, FLOAT, VORBIS and so on. Default: 24 bit, or the codec.
     frames : int, optional
-        Expected length; a WAV that would pass 4 GB becomes RF64 at once. Unknown lengths do too.
+        Expected length; a WAV that would pass 4 GB becomes RF64 at once. Without it a WAV that grows
+        beyond 4 GB is an error.
 
     Notes
     -----
@@ -103,10 +104,9 @@ class AudioWriter:
             raise ParameterError(f"cannot write {self.path.name!r}: choose one of {' '.join(_FORMATS)}")
         format_, default = _FORMATS[suffix]
         self.subtype = subtype or default
-        if format_ == "WAV":
-            width = {"PCM_16": 2, "PCM_24": 3}.get(self.subtype, 8 if self.subtype == "DOUBLE" else 4)
-            if frames is not None and frames * channels * width > _WAV_LIMIT:
-                format_ = "RF64"
+        self._width = channels * {"PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "DOUBLE": 8}.get(self.subtype, 4)
+        if format_ == "WAV" and frames is not None and frames * self._width > _WAV_LIMIT:
+            format_ = "RF64"
         if not sf.check_format(format_, self.subtype):
             raise ParameterError(
                 f"{format_} cannot hold {self.subtype}; it takes {', '.join(sf.available_subtypes(format_))}"
@@ -138,6 +138,8 @@ class AudioWriter:
             )
         if block.shape[1] == 0:
             return
+        if self.format == "WAV" and (self.frames + block.shape[1]) * self._width > _WAV_LIMIT:
+            raise AudioError(f"{self.path.name!r} passes 4 GB: name its length (frames=...) so that it becomes RF64")
         bits = _BITS.get(self.subtype)
         try:
             if bits:
@@ -155,14 +157,17 @@ class AudioWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        failure: BaseException | None = error
         try:
             self._file.close()
-        except (sf.LibsndfileError, RuntimeError, OSError) as failure:
-            if error is None:
-                broken = AudioError(f"cannot finish {self.path.name!r}: {failure}; is the disk full?")
-                self._context.__exit__(type(broken), broken, None)
-                raise broken from failure
-        self._context.__exit__(kind, error, trace)
+        except (sf.LibsndfileError, RuntimeError, OSError) as trouble:
+            failure = failure or trouble
+        try:
+            self._context.__exit__(type(failure) if failure else None, failure, trace)
+        except (sf.LibsndfileError, RuntimeError, OSError) as trouble:
+            if trouble is error:
+                raise
+            raise AudioError(f"cannot finish {self.path.name!r}: {trouble}; is the disk full?") from trouble
 
 
 def write_blocks(

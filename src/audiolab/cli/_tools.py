@@ -6,7 +6,6 @@ import os
 import platform
 import shutil
 import sys
-from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
@@ -153,6 +152,8 @@ def _check(what: str, status: str, said: str) -> dict[str, str]:
 
 
 def _python() -> dict[str, str]:
+    from importlib import metadata
+
     system = f"{platform.system()} {platform.machine()}"
     here = f"{platform.python_version()} on {system}, audiolab {metadata.version('audiolab')}"
     return _check("python", "ok" if sys.version_info >= (3, 11) else "broken", here)

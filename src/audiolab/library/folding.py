@@ -104,7 +104,9 @@ def _counts(session: Session, row: ResultRow) -> bool:
 def _newest(session: Session, row: Record | ResultRow, at: datetime) -> datetime:
     """Give a time after everything that this result competes with, `at` if possible."""
     key = row.key
-    rivals = select(func.max(ResultRow.used_at)).where(ResultRow.sound_id == row.sound_id, ResultRow.key != key)
+    rivals = select(func.max(ResultRow.used_at)).where(
+        ResultRow.sound_id == row.sound_id, ResultRow.stage == row.stage, ResultRow.key != key
+    )
     sets = select(func.max(SetRow.used_at)).where(SetRow.parent_id == row.sound_id, SetRow.result_key != key)
     times = [found for found in (session.scalar(rivals), session.scalar(sets)) if found is not None]
     return max([at, *(found + _TICK for found in times)])

@@ -3,37 +3,52 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, overload
 
-from sqlalchemy import select
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import func, select
 
 from audiolab.config import get_settings
-from audiolab.errors import CatalogError
-from audiolab.library import catching_up, folding, overlaying, tags
-from audiolab.library.derived import chunks, latest_of, visible
+from audiolab.errors import AudioError, CatalogError, ParameterError
+from audiolab.library import overlaying
+from audiolab.library.adding import Kind, Progress, add_paths
+from audiolab.library.adding_stems import add_stems
+from audiolab.library.addreport import AddReport
+from audiolab.library.archives import is_zip
+from audiolab.library.collections import Collection, Collections
+from audiolab.library.derived import chunks, visible
+from audiolab.library.edits import Edits
+from audiolab.library.fsck import FsckReport, fsck
 from audiolab.library.ids import set_id
+from audiolab.library.journal import Journal
 from audiolab.library.lists import SampleSet, SoundList
 from audiolab.library.media import FileMediaStore, MediaStore
-from audiolab.library.models import JobRow, ResultRow, RunRow, SetItemRow, SetRow, SoundRow
-from audiolab.library.ops import Op, ops
+from audiolab.library.models import ResultRow, RunRow, SetItemRow, SetRow, SoundRow, VectorRow
 from audiolab.library.places import DATABASE, refuse_bad_place
 from audiolab.library.provenance import Provenance, explain
-from audiolab.library.records import Record, record_path
+from audiolab.library.query import Query
 from audiolab.library.runlog import RunLog
-from audiolab.library.sounds import Sound
+from audiolab.library.scratch import clear_abandoned
+from audiolab.library.search import search
+from audiolab.library.sounds import Sound, Sounds, ids_of
 from audiolab.library.store import Store
-from audiolab.library.tags import Role, Tag
+from audiolab.library.tables import html_table, seconds_text
 from audiolab.library.text import shorten
+from audiolab.library.vectors import read_vectors
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["Library"]
 
 _STEM_ORDER = ("drums", "bass", "other", "vocals", "guitar", "piano")
 
 
-class Library:
+class Library(Edits, Journal):
     """A library: sounds, their tags, and how each was made.
 
     Parameters
@@ -73,6 +88,7 @@ class Library:
         self.store = Store(self.path / DATABASE)
         self._runs = RunLog(self.store)
         self.warnings: list[str] = []
+        clear_abandoned(self.tmp_dir, "add")
         self.fold_new()
 
     # ---- opening and closing -------------------------------------------------------------------
@@ -199,135 +215,186 @@ class Library:
         with self.store.transaction(write=False) as session:
             return explain(session, sound_id)
 
-    # ---- what people change --------------------------------------------------------------------
+    # ---- adding --------------------------------------------------------------------------------
 
-    def tag(self, sound_ids: Iterable[str], label: str, confidence: float = 1.0, *, role: Role | None = None) -> None:
-        """Give sounds a label by a person's hand; see `Sound.tag`."""
-        with self.store.transaction() as session:
-            tags.add_tags(session, self.actor, sound_ids, label, confidence=confidence, role=role)
-
-    def untag(self, sound_ids: Iterable[str], label: str) -> int:
-        """Take a label away; see `Sound.untag`. Gives the number of sounds that had it."""
-        with self.store.transaction() as session:
-            return tags.remove_tags(session, self.actor, sound_ids, label)
-
-    def tags_of(self, sound_id: str) -> list[Tag]:
-        """Give all tags of a sound, people's first."""
-        with self.store.transaction(write=False) as session:
-            return tags.tags_of(session, sound_id)
-
-    def rename(self, sound_id: str, name: str) -> None:
-        """Give a sound another name."""
-        with self.store.transaction() as session:
-            overlaying.rename(session, self.actor, sound_id, name)
-
-    def set_overlay(self, sound_id: str, kind: str, body: Mapping[str, Any] | None) -> None:
-        """Lay a person's correction over what a stage found; None takes it away.
+    @overload
+    def add(
+        self,
+        paths: str | Path,
+        kind: Kind = "auto",
+        *,
+        stems: str | Path | None = None,
+        progress: Progress | None = None,
+    ) -> Any: ...
+    @overload
+    def add(
+        self, paths: Iterable[str | Path], kind: Kind = "auto", *, progress: Progress | None = None
+    ) -> AddReport: ...
+    @overload
+    def add(self, *, stems: str | Path, progress: Progress | None = None) -> Sound: ...
+    def add(
+        self,
+        paths: str | Path | Iterable[str | Path] | None = None,
+        kind: Kind = "auto",
+        *,
+        stems: str | Path | None = None,
+        progress: Progress | None = None,
+    ) -> Sound | AddReport:
+        """Add a file, a folder, a zip, or a list of these. The originals are only read.
 
         Parameters
         ----------
-        kind : str
-            Name of the stage whose document it changes, or `facts`.
-        body : mapping or None
-            A JSON merge patch; `{"tempo_factor": 2}` on `analyze` counts the music twice as fast.
+        paths : path-like or iterable of path-like
+            What to add. With `stems`: the mix (optional).
+        kind : {"auto", "song", "sample", "stem"}
+            auto: a sample if shorter than 15 s or marked as loop or one-shot inside the file, else a song.
+        stems : path-like, optional
+            A folder of stems: one song is made of them.
+        progress : callable, optional
+            Gets (files done, files in all).
+
+        Returns
+        -------
+        Sound or AddReport
+            The sound of a single file, whether it is new or was known; a report for anything else.
+
+        Raises
+        ------
+        AudioError
+            If a single file is not audio or damaged; in a folder, zip or list the report says so and the rest goes on.
         """
-        with self.store.transaction() as session:
-            overlaying.set_overlay(session, self.actor, sound_id, kind, body)
+        if stems is not None:
+            if paths is not None and not isinstance(paths, (str, Path)):
+                raise ParameterError("with stems, give one mix or none")
+            return add_stems(
+                self, Path(stems).expanduser(), None if paths is None else Path(paths).expanduser(), progress
+            )
+        if paths is None:
+            raise ParameterError("there is nothing to add: give a file, a folder, a zip or a list of these")
+        if not isinstance(paths, (str, Path)):
+            return add_paths(self, paths, kind, progress)
+        path = Path(paths).expanduser()
+        report = add_paths(self, [path], kind, progress)
+        if path.is_dir() or is_zip(path):
+            return report
+        if report.failed:
+            raise AudioError(report.failed[0].why)
+        return report.sound
 
-    def overlay(self, sound_id: str, kind: str) -> dict[str, Any] | None:
-        """Give the correction as it was written, if there is one."""
+    # ---- finding -------------------------------------------------------------------------------
+
+    def query(self, text: str | Query = "", *, limit: int | None = None) -> SoundList:
+        """Find sounds: `kind:sample label:kick bpm:120..130 ^tag:reject added:2026..` (see docs/library.md).
+
+        Raises
+        ------
+        QueryError
+            If the query cannot be understood; the message says where.
+        """
         with self.store.transaction(write=False) as session:
-            return overlaying.overlay(session, sound_id, kind)
+            rows = search(session, text, limit)
+        return SoundList(self, rows)
 
-    def ops(self, *, target: str | None = None, limit: int = 100) -> list[Op]:
-        """Give the newest changes by people, the newest first."""
+    @property
+    def songs(self) -> SoundList:
+        """All songs."""
+        return self.query("kind:song")
+
+    @property
+    def trash(self) -> SoundList:
+        """What was deleted and can be restored."""
         with self.store.transaction(write=False) as session:
-            return ops(session, target=target, limit=limit)
+            rows = session.scalars(select(SoundRow).where(SoundRow.deleted_at.is_not(None)).order_by(SoundRow.added_at))
+            return SoundList(self, rows, "sounds in the trash")
 
-    # ---- results and records -------------------------------------------------------------------
+    def to_frame(self, query: str | Query = "") -> pd.DataFrame:
+        """Give a pandas table of all sounds, or of those that a query finds."""
+        return self.query(query).to_frame()
 
-    def record_path(self, key: str) -> Path:
-        """Give the place of a result's record."""
-        return record_path(self.path, key)
+    def collection(self, name: str) -> Collection:
+        """Give the collection of that name; it comes into being with its first sound."""
+        return Collection(self, name)
 
-    def fold(self, record: Record) -> bool:
-        """Write what a job left into the catalog; gives False if it was there already."""
-        return folding.fold(self.store, self.media, record)
+    @property
+    def collections(self) -> Collections:
+        """All collections by name."""
+        return Collections(self)
 
-    def fold_new(self) -> int:
-        """Fold the records that workers left meanwhile; what cannot be folded goes to `warnings`."""
-        folded, self.warnings = catching_up.fold_new_records(self.store, self.media, self.path)
-        return folded
+    # ---- the whole -----------------------------------------------------------------------------
 
-    def reuse(self, key: str) -> bool:
-        """Let a known result count as the newest of its stage again; gives False if it does already."""
-        path = self.record_path(key)
-        return folding.reuse(self.store, self.media, key, Record.read(path) if path.exists() else None)
-
-    def has_result(self, key: str) -> bool:
-        """Say whether a result is known and its files are there; a record not yet folded is folded first."""
-        path = self.record_path(key)
-        if self.result(key) is None:
-            if not path.exists():
-                return False
-            try:
-                self.fold(Record.read(path))
-            except CatalogError:
-                return False  # torn, or its media are lost: the job has to be done again
-        found = self.result(key)
-        return found is not None and all(self.media.exists(str(media)) for media in found.media)
-
-    def result(self, key: str) -> ResultRow | None:
-        """Give a result's row."""
+    def stats(self) -> dict[str, Any]:
+        """Count what is there: sounds by kind, labels, seconds of songs, bytes, results, runs, collections."""
         with self.store.transaction(write=False) as session:
-            return session.get(ResultRow, key)
+            kinds = session.execute(select(SoundRow.kind, func.count()).where(visible()).group_by(SoundRow.kind))
+            labels = session.execute(
+                select(SoundRow.label, func.count())
+                .where(visible(), SoundRow.label.is_not(None))
+                .group_by(SoundRow.label)
+                .order_by(func.count().desc(), SoundRow.label)
+            )
+            sizes = select(SoundRow.media, func.max(SoundRow.size).label("size")).group_by(SoundRow.media).subquery()
+            songs = select(func.sum(SoundRow.duration)).where(SoundRow.kind == "song", SoundRow.deleted_at.is_(None))
+            return {
+                "song": 0,
+                "stem": 0,
+                "sample": 0,
+                **dict(kinds.all()),
+                "labels": dict(labels.all()),
+                "song_seconds": float(session.scalar(songs) or 0.0),
+                "media_bytes": int(session.scalar(select(func.sum(sizes.c.size))) or 0),
+                "results": session.scalar(select(func.count()).select_from(ResultRow)) or 0,
+                "runs": session.scalar(select(func.count()).select_from(RunRow)) or 0,
+                "collections": len(self.collections),
+            }
 
-    def latest_result(self, sound_id: str, stage: str) -> ResultRow | None:
-        """Give the result of a stage that counts for a sound (or its sample sets), or for the id of one set."""
+    def fsck(self, *, deep: bool = False) -> FsckReport:
+        """Report what is missing, changed, torn or left over; touches nothing. `deep` reads every byte."""
+        return fsck(self, deep=deep)
+
+    def vectors(self, encoder: str, sounds: Sounds | None = None) -> tuple[list[str], NDArray[np.float32]]:
+        """Give the embeddings of one encoder.
+
+        Parameters
+        ----------
+        encoder : str
+            Its hash.
+        sounds : optional
+            Only these; default: all that a query for everything finds.
+
+        Returns
+        -------
+        ids : list of str
+        vectors : ndarray [float32, shape=(len(ids), dimensions)]
+        """
         with self.store.transaction(write=False) as session:
-            return latest_of(session, sound_id, stage)
+            return read_vectors(session, encoder, None if sounds is None else ids_of(sounds))
 
-    def effective(self, sound_id: str, stage: str) -> dict[str, Any] | None:
-        """Give the document of the result that counts, with the human's edits in it; None if there is none."""
+    def encoders(self) -> dict[str, int]:
+        """Count the embeddings of each encoder."""
         with self.store.transaction(write=False) as session:
-            return overlaying.effective(session, sound_id, stage)
+            rows = session.execute(select(VectorRow.encoder, func.count()).group_by(VectorRow.encoder))
+            return dict(rows.all())
 
-    # ---- runs ----------------------------------------------------------------------------------
+    def __len__(self) -> int:
+        return len(self.query())
 
-    def create_run(self, name: str, recipe: Mapping[str, Any], sound_ids: Iterable[str]) -> str:
-        """Note a new run and give its id."""
-        return self._runs.create(name, recipe, sound_ids)
-
-    def update_run(self, run_id: str, **columns: Any) -> None:
-        """Change columns of a run: status, started_at, finished_at, report and so on."""
-        self._runs.update(run_id, columns)
-
-    def run_row(self, run_id: str) -> RunRow:
-        """Give a run's row, by its id or the beginning of it."""
-        return self._runs.row(run_id)
-
-    def run_rows(self) -> list[RunRow]:
-        """Give all runs, the newest first."""
-        return self._runs.rows()
-
-    def set_jobs(self, run_id: str, jobs: Iterable[Mapping[str, Any]]) -> None:
-        """Insert jobs (by `id`), or change the columns given of known ones."""
-        self._runs.set_jobs(run_id, jobs)
-
-    def job_rows(self, run_id: str) -> list[JobRow]:
-        """Give a run's jobs in the order in which they were first set."""
-        return self._runs.job_rows(run_id)
-
-    def request_cancel(self, run_id: str) -> None:
-        """Ask a run to stop."""
-        self._runs.update(run_id, {"cancel_requested": True})
-
-    def cancel_requested(self, run_id: str) -> bool:
-        """Say whether somebody asked the run to stop (cheap: one row)."""
-        return self._runs.cancel_requested(run_id)
+    def __bool__(self) -> bool:
+        return True
 
     def __repr__(self) -> str:
         return f"Library({str(self.path)!r})"
+
+    def _repr_html_(self) -> str:
+        stats = self.stats()
+        rows = [(kind, stats[kind]) for kind in ("song", "stem", "sample")]
+        rows += [
+            ("music", seconds_text(stats["song_seconds"])),
+            ("labels", ", ".join(f"{label} {count}" for label, count in list(stats["labels"].items())[:8])),
+            ("files", f"{stats['media_bytes'] / 1e6:.1f} MB"),
+            ("runs", stats["runs"]),
+            ("collections", stats["collections"]),
+        ]
+        return html_table(str(self.path), ("", ""), rows, note="; ".join(self.warnings))
 
 
 def _login() -> str:

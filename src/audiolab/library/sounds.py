@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from audiolab.audio import Audio, Block, BlockSource, Frames, TempoMap, View, open_source
 from audiolab.errors import CatalogError
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from audiolab.library.provenance import Provenance
     from audiolab.library.tags import Role, Tag
 
-__all__ = ["NamedSource", "Sound", "Stems"]
+__all__ = ["NamedSource", "Sound", "Sounds", "Stems", "ids_of"]
 
 # Stages whose documents have a name of their own on a sound; the library imports none of them.
 _TEMPO, _NOTES, _LYRICS = "analyze", "midi", "lyrics"
@@ -392,3 +392,13 @@ class Sound:
             ("id", row.id[:16]),
         ]
         return html_table(row.name, ("", ""), [item for item in rows if item[1] not in (None, "")])
+
+
+Sounds: TypeAlias = Sound | str | Iterable[Sound | str]
+"""A sound, its id, or several."""
+
+
+def ids_of(sounds: Sounds) -> list[str]:
+    """Give the ids of a sound, an id, or several of them, each once."""
+    listed = [sounds] if isinstance(sounds, (Sound, str)) else list(sounds)
+    return list(dict.fromkeys(item.id if isinstance(item, Sound) else item for item in listed))
