@@ -114,7 +114,8 @@ def lab(
         shutil.copytree(shipped_folder("notebooks"), folder)
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder.parent}", f"--port={port}"]
     command += [f"--LabApp.default_url=/lab/tree/{folder.name}/00_quickstart.ipynb"]
-    # No pop-up about news, no look for updates: both ask the internet.
+    # overrides.json: no pop-up about news, no look for updates; both ask the internet.
+    command += [f"--LabApp.app_settings_dir={shipped_folder('configs') / 'lab'}"]
     command += ["--LabApp.news_url=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
     if no_browser:
         command.append("--no-browser")

@@ -16,7 +16,7 @@ from audiolab.runs import Run, RunReport
 from audiolab.synth import RenderedSong, demo_song
 from audiolab.workflows.kit import KitResult, song_to_kit
 
-__all__ = ["DemoResult", "compare_with_truth", "demo", "write_truth"]
+__all__ = ["DemoResult", "compare_with_truth", "demo", "open_demo", "write_truth"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,7 +175,7 @@ def _drums(source: BlockSource, settings: Settings, progress: Progress) -> list[
 
     cuts = slice_sound(source, preset="drums", progress=lambda done, total: progress(done, 2 * total)).cuts
     views = [View(source, cut.start, cut.stop) for cut in cuts]
-    items = [item.as_dict() for item in classify(views)] if views else []
+    items = [found.item() for found in classify(views)] if views else []
     progress(1.0, 1.0)
     samples = [{"start": cut.start, "stop": cut.stop, **cut.facts} for cut in cuts]
     slices = {"sample_rate": source.sample_rate, "samples": samples}
