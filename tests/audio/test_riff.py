@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from audiolab.audio import Audio, Cue, Loop, append_chunks, open_source, read_riff, read_tags, write_audio
-from audiolab.audio.riff import Bext, acid_chunk, bext_chunk, cue_chunks, info_chunk, smpl_chunk
+from audiolab.audio.riff import Bext
+from audiolab.audio.riff_writing import acid_chunk, bext_chunk, cue_chunks, info_chunk, smpl_chunk
 from audiolab.errors import AudioError, ParameterError
 
 FIXTURE = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -51,6 +52,21 @@ def test_chunks_come_back_and_samples_stay(tmp_path: Path, noise, suffix: str, s
     np.testing.assert_array_equal(raw, audio.samples[0])
     assert rate == 44100
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".rf64"])
+@pytest.mark.parametrize("frames", [999, 1000])
+def test_a_file_can_be_written_with_its_chunks(tmp_path: Path, noise, suffix: str, frames: int) -> None:
+    audio = noise(frames=frames, channels=1, bits=24)
+    one = write_audio(tmp_path / f"one{suffix}", audio, chunks=all_chunks())
+    two = write_audio(tmp_path / f"two{suffix}", audio)
+    append_chunks(two, all_chunks())
+    assert read_riff(one) == read_riff(two)
+    assert one.read_bytes() == two.read_bytes()
+    np.testing.assert_array_equal(Audio.from_file(one).samples, audio.samples)
+    with pytest.raises(ParameterError, match="WAV"):
+        write_audio(tmp_path / "a.flac", audio, chunks=all_chunks())
+    assert {path.name for path in tmp_path.iterdir()} == {one.name, two.name}
 
 
 def test_sizes_in_the_header_are_right(tmp_path: Path, noise) -> None:

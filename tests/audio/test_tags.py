@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from audiolab.audio import Audio, Cue, Loop, append_chunks, read_tags, write_audio
-from audiolab.audio.riff import Bext, acid_chunk, bext_chunk, cue_chunks, info_chunk, smpl_chunk
+from audiolab.audio.riff import Bext
+from audiolab.audio.riff_writing import acid_chunk, bext_chunk, cue_chunks, info_chunk, smpl_chunk
 from audiolab.errors import AudioError
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -81,6 +81,8 @@ class AudioWriter:
     frames : int, optional
         Expected length; a WAV that would pass 4 GB becomes RF64 at once. Without it a WAV that grows
         beyond 4 GB is an error.
+    chunks : sequence of (id, payload)
+        RIFF chunks for a WAV file; see `audiolab.audio.riff`.
 
     Notes
     -----
@@ -97,8 +99,9 @@ class AudioWriter:
         *,
         subtype: str | None = None,
         frames: Frames | None = None,
+        chunks: Sequence[tuple[bytes, bytes]] = (),
     ) -> None:
-        self.path = Path(path)
+        self.path, self._chunks = Path(path), tuple(chunks)
         suffix = self.path.suffix.lower()
         if suffix not in _FORMATS:
             raise ParameterError(f"cannot write {self.path.name!r}: choose one of {' '.join(_FORMATS)}")
@@ -111,13 +114,19 @@ class AudioWriter:
             raise ParameterError(
                 f"{format_} cannot hold {self.subtype}; it takes {', '.join(sf.available_subtypes(format_))}"
             )
+        if self._chunks:
+            from audiolab.audio.riff_writing import check_chunks
+
+            check_chunks(self._chunks)
+            if format_ not in {"WAV", "RF64"}:
+                raise ParameterError(f"{self.path.name!r}: only WAV files take chunks")
         self.sample_rate, self.channels, self.format = sample_rate, channels, format_
         self.frames: Frames = 0
         self.clipped = 0
 
     def __enter__(self) -> Self:
         self._context = atomic_path(self.path)
-        temporary = self._context.__enter__()
+        self._temporary = temporary = self._context.__enter__()
         try:
             self._file = sf.SoundFile(
                 str(temporary), "w", self.sample_rate, self.channels, subtype=self.subtype, format=self.format
@@ -160,7 +169,11 @@ class AudioWriter:
         failure: BaseException | None = error
         try:
             self._file.close()
-        except (sf.LibsndfileError, RuntimeError, OSError) as trouble:
+            if self._chunks and failure is None:
+                from audiolab.audio.riff_writing import add_to_new_file
+
+                add_to_new_file(self._temporary, self._chunks)
+        except (sf.LibsndfileError, RuntimeError, OSError, AudioError) as trouble:
             failure = failure or trouble
         try:
             self._context.__exit__(type(failure) if failure else None, failure, trace)
@@ -178,16 +191,19 @@ def write_blocks(
     *,
     subtype: str | None = None,
     frames: Frames | None = None,
+    chunks: Sequence[tuple[bytes, bytes]] = (),
 ) -> Path:
     """Write a stream of blocks; see `AudioWriter`."""
-    with AudioWriter(path, sample_rate, channels, subtype=subtype, frames=frames) as writer:
+    with AudioWriter(path, sample_rate, channels, subtype=subtype, frames=frames, chunks=chunks) as writer:
         for block in blocks:
             writer.write(block)
     return Path(path)
 
 
-def write_audio(path: str | Path, source: BlockSource, *, subtype: str | None = None) -> Path:
+def write_audio(
+    path: str | Path, source: BlockSource, *, subtype: str | None = None, chunks: Sequence[tuple[bytes, bytes]] = ()
+) -> Path:
     """Write a whole source (an `Audio`, a file source, a view); see `AudioWriter`."""
     return write_blocks(
-        path, source.blocks(), source.sample_rate, source.channels, subtype=subtype, frames=source.frames
+        path, source.blocks(), source.sample_rate, source.channels, subtype=subtype, frames=source.frames, chunks=chunks
     )

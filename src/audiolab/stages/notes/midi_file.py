@@ -1,8 +1,9 @@
 """The one writer of MIDI files: notes at their exact times, bars on the song's downbeats.
 
-Conventions: tick 0 is time 0 of the audio; 960 ticks a beat (half a tick is 0.26 ms at 120 bpm); the first track holds tempo and meter, each
-further track one instrument. When the first downbeat comes later than time 0, a bar of its own with a
-tempo of its own fills the time until then, so that all further bars of the DAW are the song's.
+Conventions: tick 0 is time 0 of the audio; 960 ticks a beat (half a tick is 0.26 ms at 120 bpm); the
+first track holds tempo and meter, each further track one instrument. When the first downbeat comes later
+than time 0, a bar of its own with a tempo of its own fills the time until then, so that all further bars
+of the DAW are the song's.
 """
 
 from __future__ import annotations
