@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from audiolab.audio import Audio, append_chunks, content_id, content_id_of_audio, quantize, write_audio
-from audiolab.audio.riff import info_chunk
+from audiolab.audio.riff_writing import info_chunk
 from audiolab.errors import AudioError
 
 

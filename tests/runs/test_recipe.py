@@ -47,7 +47,7 @@ def test_the_users_own_recipe_comes_first(tmp_path, monkeypatch):
         ({"steps": [{"stage": "slice", "params": {"sensitivity": 7}}]}, "sensitivity"),
         ({"steps": [{"stage": "analyze"}, {"stage": "analyze"}]}, "stands twice"),
         ({"steps": [{"stage": "analyze"}], "stepps": 1}, "stepps: unknown parameter"),
-        ({"steps": [{"stage": "separate", "on": {"kinds": ["sample"]}}]}, "does not take"),
+        ({"steps": [{"stage": "separate", "where": {"kinds": ["sample"]}}]}, "does not take"),
     ],
 )
 def test_mistakes_are_named(document, message):

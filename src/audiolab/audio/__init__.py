@@ -18,7 +18,8 @@ from audiolab.audio.loudness import (
 from audiolab.audio.peaks import Peaks
 from audiolab.audio.render import Render, apply_render
 from audiolab.audio.resampling import Resampled, resample, resample_blocks
-from audiolab.audio.riff import Cue, Loop, append_chunks, read_riff
+from audiolab.audio.riff import Cue, Loop, read_riff
+from audiolab.audio.riff_writing import append_chunks
 from audiolab.audio.source import BlockSource, Downmix, Mono, View, as_source, open_source, require_stereo
 from audiolab.audio.tags import Tags, read_tags
 from audiolab.audio.tempo_map import Segment, TempoMap

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 
 from audiolab.cli._app import JsonOption, app, bar, echo, print_json
 from audiolab.errors import AudiolabError, ParameterError
@@ -24,6 +23,8 @@ Downmix = Annotated[bool, typer.Option("--downmix", help="Mix files of more than
 
 
 def params_from(pairs: list[str] | None, **options: Any) -> dict[str, Any]:
+    import yaml
+
     params = {name: value for name, value in options.items() if value is not None}
     for pair in pairs or []:
         name, sign, value = pair.partition("=")

@@ -33,27 +33,39 @@ def add(
     for path in paths:
         try:
             with bar(f"add {path.name}", quiet=as_json) as progress:
-                report = opened.add_report(path, kind=kind, stems=path if stems else None, progress=progress)
+                if stems:
+                    song = opened.add(stems=path, progress=progress)
+                    rows["added"].append({"id": song.id, "name": song.name, "kind": song.kind, "path": str(path)})
+                    continue
+                report = opened.add([path], _kind(kind), progress=progress)
         except ParameterError:
             raise
         except AudiolabError as error:
             rows["failed"].append({"path": str(path), "why": str(error)})
             continue
-        for word, sounds in (("added", report.added), ("existing", report.existing)):
-            rows[word] += [{"id": s.id, "name": s.name, "kind": s.kind, "path": str(path)} for s in sounds]
-        for word, items in (("skipped", report.skipped), ("failed", report.failed)):
-            rows[word] += [{"path": str(item), "why": why} for item, why in items]
+        for line in report.lines:
+            if line.sound is not None:
+                found = {"id": line.sound.id, "name": line.sound.name, "kind": line.sound.kind, "path": line.path}
+                rows[line.status].append(found)
+            else:
+                rows[line.status].append({"path": line.path, "why": line.why})
     if as_json:
         print_json({"library": str(opened.path), **rows})
     else:
-        for word in ("added", "existing"):
-            for row in rows[word]:
-                echo(f"{word}: {row['kind']} {row['name']} ({row['id'][:12]})")
-        for word in ("skipped", "failed"):
-            for row in rows[word]:
-                echo(f"{word}: {row['path']}: {row['why']}")
+        for word, found_rows in rows.items():
+            for row in found_rows:
+                what = (
+                    f"{row['kind']} {row['name']} ({row['id'][:12]})" if "id" in row else f"{row['path']}: {row['why']}"
+                )
+                echo(f"{word}: {what}")
     if rows["failed"]:
         raise typer.Exit(1)
+
+
+def _kind(kind: str) -> Any:
+    if kind not in {"auto", "song", "sample", "stem"}:
+        raise ParameterError(f"--kind is auto, song, sample or stem, not {kind!r}")
+    return kind
 
 
 def _row(sound: Any) -> dict[str, Any]:
@@ -166,7 +178,7 @@ def export(
     from audiolab.exporters import export as run
 
     opened = open_library(library)
-    options = {"template": template} if template else {}
+    options: dict[str, Any] = {"template": template} if template else {}
     report = run(_chosen(opened, what), to, format=format_, overwrite=overwrite, **options)
     if as_json:
         print_json({"path": str(report.path), "files": [str(file) for file in report.files]})
@@ -176,7 +188,7 @@ def export(
 
 def _chosen(library: Any, what: str) -> Any:
     """Take a name as a collection first, then as a sound, then as a query."""
-    if what in [item.name for item in library.collections]:
+    if what in library.collections:
         return library.collection(what)
     try:
         return library.sound(what)
@@ -190,7 +202,8 @@ def _chosen(library: Any, what: str) -> Any:
 @collection.command("ls")
 def collection_ls(library: LibraryOption = None, as_json: JsonOption = False) -> None:
     """List all collections."""
-    rows = [{"name": item.name, "sounds": len(item)} for item in open_library(library).collections]
+    opened = open_library(library)
+    rows = [{"name": name, "sounds": len(opened.collection(name))} for name in opened.collections]
     if as_json:
         print_json(rows)
     for row in [] if as_json else rows:
@@ -220,6 +233,6 @@ def collection_add(
 def collection_show(name: str, library: LibraryOption = None, as_json: JsonOption = False) -> None:
     """List a collection's sounds in their order."""
     opened = open_library(library)
-    if name not in [item.name for item in opened.collections]:
+    if name not in opened.collections:
         fail(f"there is no collection {name!r}; see `audiolab collection ls`")
     _print_sounds(opened.collection(name), as_json=as_json)

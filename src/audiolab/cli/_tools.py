@@ -6,7 +6,6 @@ import os
 import platform
 import shutil
 import sys
-from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
@@ -115,7 +114,8 @@ def lab(
         shutil.copytree(shipped_folder("notebooks"), folder)
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder.parent}", f"--port={port}"]
     command += [f"--LabApp.default_url=/lab/tree/{folder.name}/00_quickstart.ipynb"]
-    # No pop-up about news, no look for updates: both ask the internet.
+    # overrides.json: no pop-up about news, no look for updates; both ask the internet.
+    command += [f"--LabApp.app_settings_dir={shipped_folder('configs') / 'lab'}"]
     command += ["--LabApp.news_url=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
     if no_browser:
         command.append("--no-browser")
@@ -153,6 +153,8 @@ def _check(what: str, status: str, said: str) -> dict[str, str]:
 
 
 def _python() -> dict[str, str]:
+    from importlib import metadata
+
     system = f"{platform.system()} {platform.machine()}"
     here = f"{platform.python_version()} on {system}, audiolab {metadata.version('audiolab')}"
     return _check("python", "ok" if sys.version_info >= (3, 11) else "broken", here)

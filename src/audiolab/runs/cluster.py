@@ -75,7 +75,10 @@ def _connect() -> Any:
             n_workers=worker_count(),
             threads_per_worker=1,
             processes=True,
-            dashboard_address=None,
+            # Nobody else's machine may reach our workers or their pages.
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            worker_dashboard_address="127.0.0.1:0",
             memory_limit=0,  # the stages bound their own memory; a paused worker would look like a hang
             silence_logs=logging.CRITICAL,
         )

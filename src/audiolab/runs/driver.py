@@ -14,6 +14,7 @@ import socket
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -218,7 +219,10 @@ class Driver(threading.Thread):
         planner.ended[job.id] = ended
         seconds, engine = None, None
         if ended.status == "reused" and ended.key is not None:
-            library.reuse(ended.key)  # what was chosen last is what counts, even if it was made earlier
+            try:
+                library.reuse(ended.key)  # what was chosen last is what counts, even if it was made earlier
+            except CatalogError as error:
+                ended = replace(ended, notes=(*ended.notes, str(error)))
         if ended.key is not None and (result := library.result(ended.key)) is not None:
             seconds, engine = result.seconds, result.engine
         library.set_jobs(

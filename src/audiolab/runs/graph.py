@@ -207,7 +207,7 @@ def _spec(sound: Sound) -> SoundSpec:
         carrier = parent
     return SoundSpec(
         id=sound.id,
-        key=sound.content_id or sound.id,
+        key=sound.id,
         name=sound.name,
         kind=sound.kind,
         stem=sound.stem,

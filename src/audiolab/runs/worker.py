@@ -28,6 +28,7 @@ from audiolab.library.ids import derived_id, view_id
 from audiolab.library.media import FileMediaStore
 from audiolab.library.records import Record, RecordedCut, RecordedSound, RecordedTag, RecordedVectors, record_path
 from audiolab.runs.jobs import JobOutcome, JobSpec, SoundSpec
+from audiolab.runs.keys import document_hash
 from audiolab.stages.base import Resolved, SoundInput, StageInput, StageOutput, StageSkipped
 from audiolab.stages.registry import get_stage
 
@@ -230,6 +231,7 @@ def _record(spec: JobSpec, output: StageOutput, store: FileMediaStore, scratch: 
         run=spec.run,
         sound_id=spec.sound_id,
         set_id=spec.set_id,
+        needs={name: document_hash(document) for name, document in spec.needs.items()},
         document=output.document,
         facts=dict(output.facts),
         sounds=tuple(sounds),

@@ -119,7 +119,7 @@ class SoundInput:
     """One sound handed to a stage."""
 
     key: str
-    """Its content_id or view id."""
+    """Its id in the library, or what stands for it on plain files."""
     name: str
     kind: Kind
     source: BlockSource

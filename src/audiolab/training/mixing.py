@@ -8,12 +8,27 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from audiolab.training.network import BANDS, FLOOR, STEPS
+from audiolab.training.network import BANDS, FLOOR, RANGES, STEPS, band_centres
 
-__all__ = ["MapPool", "mix_batch", "spoil"]
+__all__ = ["MapPool", "loudness", "mix_batch", "spoil"]
+
+
+def _weights() -> Tensor:
+    low, high = (band_centres(*part) for part in RANGES)
+    return torch.tensor(np.minimum(np.concatenate((low, high)), 4000.0) / 1000.0, dtype=torch.float32)
+
+
+_WEIGHTS = _weights()
+"""Roughly how loud equal power sounds in each band: 3 dB per octave up to 4 kHz."""
+
+
+def loudness(power: Tensor) -> Tensor:
+    """Give each map's peak loudness, shape (n,): a hat beside a kick has little power and is loud all the same."""
+    return (power.amax(dim=2) * _WEIGHTS).sum(dim=1)
 
 
 class MapPool:
@@ -102,7 +117,7 @@ def mix_batch(
     Parameters
     ----------
     powers : pair of Tensor [shape=(n, BANDS, STEPS)]
-        Mel power of the batch and of the sounds to add, each sound's loudest band at 1.
+        Mel power of the batch and of the sounds to add; they are brought to one loudness first.
     labels : pair of Tensor [shape=(n,)]
         Numbers of their labels.
     presence : Tensor [shape=(labels, drums)]
@@ -127,7 +142,7 @@ def mix_batch(
     steps = torch.where(
         paired, torch.randint(0, 3, (n,), generator=g), torch.randint(-STEPS // 2, STEPS, (n,), generator=g)
     )
-    gain = 10 ** (level / 10) * (paired | bled)
+    gain = loudness(powers[0]) / loudness(powers[1]) * 10 ** (level / 10) * (paired | bled)
     power = powers[0] + gain[:, None, None] * _shift(powers[1], steps)
     # loudness decides the shares: equal levels share evenly, 12 dB below is worth little
     share = 1 / (1 + 10 ** (-level / 8)) * paired

@@ -17,7 +17,18 @@ from torch.nn import functional
 
 from audiolab.stages.classification.preparing import FRAMES, RATE
 
-__all__ = ["BANDS", "DIMENSIONS", "FLOOR", "STEPS", "Encoder", "FrontEnd", "Trunk", "to_decibels"]
+__all__ = [
+    "BANDS",
+    "DIMENSIONS",
+    "FLOOR",
+    "RANGES",
+    "STEPS",
+    "Encoder",
+    "FrontEnd",
+    "Trunk",
+    "band_centres",
+    "to_decibels",
+]
 
 DIMENSIONS = 128
 HOP = 320
@@ -29,10 +40,17 @@ FLOOR = 1e-7
 
 _DECIMATION = 8
 _LOWEST, _CROSSOVER, _HIGHEST = 30.0, 1200.0, 15_800.0
+RANGES = ((LOW_BANDS, _LOWEST, _CROSSOVER), (HIGH_BANDS, _CROSSOVER, _HIGHEST))
+"""Number of bands, lowest and highest frequency of the two parts of a map."""
 
 
 def _mel(hertz: NDArray[np.float64] | float) -> NDArray[np.float64]:
     return np.asarray(1127.0 * np.log1p(np.asarray(hertz) / 700.0))
+
+
+def band_centres(count: int, low: float, high: float) -> NDArray[np.float64]:
+    """Give the centres in hertz of `count` bands, evenly spaced on the mel scale."""
+    return np.asarray(700.0 * np.expm1(np.linspace(_mel(low), _mel(high), count + 2) / 1127.0))[1:-1]
 
 
 def _triangles(count: int, low: float, high: float, bins: NDArray[np.floating[Any]]) -> NDArray[np.float64]:

@@ -56,8 +56,11 @@ def preview_mp3(source: BlockSource, *, seconds: float = 30.0, mono: bool = True
     return buffer.getvalue()
 
 
-def audio_player(source: BlockSource, *, label: str = "", seconds: float = 30.0, mono: bool = True) -> str:
+def audio_player(
+    source: BlockSource, *, label: str = "", seconds: float = 30.0, mono: bool = True, compact: bool = False
+) -> str:
     """Give HTML of a player whose sound lies in the page itself."""
     data = base64.b64encode(preview_mp3(source, seconds=seconds, mono=mono)).decode()
     title = f' title="{escape(label)}" aria-label="{escape(label)}"' if label else ""
-    return f'<audio controls preload="none"{title} src="data:audio/mpeg;base64,{data}"></audio>'
+    style = ' style="width:210px;height:30px"' if compact else ""
+    return f'<audio controls preload="none"{style}{title} src="data:audio/mpeg;base64,{data}"></audio>'

@@ -138,7 +138,15 @@ def samples_section(song: Sound) -> Html:
         mean = sum(sample.confidence or 0.0 for sample in group) / len(group)
         sounds = "".join(_sample_card(sample) for sample in group[:EXAMPLES])
         stems = ", ".join(f"{count} {stem}" for stem, count in where.most_common())
-        rows.append((Html(f"<b>{escape(label)}</b>"), len(group), f"{mean:.2f}", stems, Html(sounds)))
+        rows.append(
+            (
+                Html(f"<b>{escape(label)}</b>"),
+                len(group),
+                f"{mean:.2f}",
+                stems,
+                Html(f'<div style="max-width:680px">{sounds}</div>'),
+            )
+        )
     picture = image(
         bar_chart({label: len(groups[label]) for label in order[:MAX_LABELS]}, unit="samples"), "samples by label"
     )
@@ -149,11 +157,11 @@ def samples_section(song: Sound) -> Html:
 def _sample_card(sample: Sound) -> str:
     source = sample.source()
     picture = image(waveform(source, width=150, height=36, axis=False), sample.name, width=150)
-    player = audio_player(source, label=sample.name, seconds=3.0)
+    player = audio_player(source, label=sample.name, seconds=3.0, compact=True)
     start = f" at {sample.start / sample.sample_rate:.2f} s" if sample.start is not None else ""
     caption = f"{sample.confidence or 0:.2f}{start}"
     return (
-        '<div style="display:inline-block;margin:2px 8px 2px 0;vertical-align:top;width:230px">'
+        '<div style="display:inline-block;margin:2px 8px 2px 0;vertical-align:top;width:215px">'
         f"{picture}<br>{player}<br><small>{escape(caption)}</small></div>"
     )
 

@@ -37,7 +37,7 @@ class KitResult:
         """True if nothing failed."""
         return not self.not_added and not self.report.failed and self.report.status == "done"
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Give the document that `audiolab run --json` prints."""
         failed: list[dict[str, Any]] = [{"sound": path, "stage": "add", "why": why} for path, why in self.not_added]
         failed += self.report.reasons("failed")
@@ -161,14 +161,12 @@ def _add(library: Library, paths: Sequence[str | Path]) -> tuple[list[Sound], li
     for path in paths:
         try:
             # Who names a file as the song means it, however short; folders are sorted out by length.
-            added = library.add(path, kind="song" if _is_audio_file(path) else "auto")
+            report = library.add([path], "song" if _is_audio_file(path) else "auto")
         except ParameterError:
             raise
         except AudiolabError as error:
             problems.append((str(path), str(error)))
             continue
-        found = [added] if isinstance(added, Sound) else list(added.sounds)
-        sounds.update({sound.id: sound for sound in found})
-        if not isinstance(added, Sound):
-            problems += [(str(item), str(why)) for item, why in added.failed]
+        sounds.update({sound.id: sound for sound in report.sounds})
+        problems += [(line.path, line.why) for line in report.failed]
     return list(sounds.values()), problems

@@ -23,7 +23,6 @@ BATCH = 32
 """Sounds in one call of the graph: bounds memory (about 40 MB); larger ones are no faster."""
 
 
-@cache
 def _index(folder: Path) -> dict[str, str]:
     path = folder / "model.json"
     try:
@@ -49,12 +48,12 @@ def read_verified(name: str, folder: Path = MODEL_FOLDER) -> bytes:
     ModelError
         If it is missing or was changed.
     """
-    path = folder / name
+    path, expected = folder / name, shipped_hash(name, folder)
     try:
         data = path.read_bytes()
     except OSError as error:
         raise ModelError(f"model file {path.name!r} cannot be read; reinstall audiolab ({error})") from None
-    if hashlib.sha256(data).hexdigest() != shipped_hash(name, folder):
+    if hashlib.sha256(data).hexdigest() != expected:
         raise ModelError(f"model file {path.name!r} was changed (its sha256 differs); reinstall audiolab")
     return data
 

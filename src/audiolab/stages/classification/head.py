@@ -111,7 +111,7 @@ def load_head(data: bytes | Path, *, encoder: str | None = None) -> Head:
                 arrays["weight"], arrays["bias"], arrays["drum_weight"], arrays["drum_bias"],
                 temperature, unknown_below,
             )  # fmt: skip
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise ModelError(f"{name!r} is not a classifier head of audiolab or is damaged: {error}") from None
     n = head.weight.shape[0] if head.weight.ndim == 2 else -1
     shapes = (head.weight.shape, head.bias.shape, head.drum_weight.shape, head.drum_bias.shape)

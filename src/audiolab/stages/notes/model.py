@@ -74,6 +74,8 @@ class Activations:
     """Pitch in thirds of a semitone: shape (frames, 264); None if not asked for."""
     samples: int
     """Length of the sound at 22,050 Hz."""
+    level: NDArray[np.float32]
+    """RMS of each frame less its mean, so without an offset (DC): shape (frames,)."""
 
     @property
     def duration(self) -> float:
@@ -84,7 +86,7 @@ class Activations:
         """Give the frames that upstream keeps: 86 a second of the 86.58 that there are, so the end is lost."""
         frames = int(np.floor(self.samples * (_FRAMES_PER_SECOND / MODEL_RATE)))
         contour = None if self.contour is None else self.contour[:frames]
-        return Activations(self.note[:frames], self.onset[:frames], contour, self.samples)
+        return Activations(self.note[:frames], self.onset[:frames], contour, self.samples, self.level[:frames])
 
 
 def find_model() -> Path:
@@ -154,20 +156,28 @@ def activations(
     names = [_NOTE, _ONSET, _CONTOUR] if contours else [_NOTE, _ONSET]
     windows = -(-(samples + _LEAD) // WINDOW_HOP)
     frames = _all_frames(samples)
-    kept = [np.empty((frames, width), np.float32) for width in (88, 88, 264)[: len(names)]]
+    kept = [np.empty(frames, np.float32)]
+    kept += [np.empty((frames, width), np.float32) for width in (88, 88, 264)[: len(names)]]
     duration = source.frames / source.sample_rate
 
     def run(window: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        outputs: list[NDArray[np.float32]] = session.run(names, {_INPUT: window[None, :, None]})
-        return outputs
+        outputs = session.run(names, {_INPUT: window[None, :, None]})
+        half = _OVERLAP_FRAMES // 2
+        return [_levels(window), *(output[0, half:-half] for output in outputs)]
 
     for index, outputs in enumerate(_in_order(run, _windows(source, samples), threads)):
         at = index * WINDOW_FRAMES
-        for target, output in zip(kept, outputs, strict=True):
-            rows = output[0, _OVERLAP_FRAMES // 2 : -_OVERLAP_FRAMES // 2]
+        for target, rows in zip(kept, outputs, strict=True):
             target[at : at + WINDOW_FRAMES] = rows[: max(frames - at, 0)]
         progress(duration * (index + 1) / windows, duration)
-    return Activations(kept[0], kept[1], kept[2] if contours else None, samples)
+    return Activations(kept[1], kept[2], kept[3] if contours else None, samples, kept[0])
+
+
+def _levels(window: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Give the RMS of the kept frames of a window."""
+    samples = window[_LEAD : _LEAD + WINDOW_FRAMES * FRAME_HOP].astype(np.float64)
+    levels: NDArray[np.float64] = samples.reshape(WINDOW_FRAMES, FRAME_HOP).std(axis=1)
+    return levels.astype(np.float32)
 
 
 def _all_frames(samples: int) -> int:
