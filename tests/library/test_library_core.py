@@ -234,7 +234,7 @@ class TestCollections:
         kit.remove(sounds[1]).add(sounds[1])
         assert [s.name for s in lib.collection("kit")] == ["3", "0", "1"]
         lib.collection("other").add(lib.query())
-        assert [(c.name, len(c)) for c in lib.collections] == [("kit", 3), ("other", 5)]
+        assert [(name, len(found)) for name, found in lib.collections.items()] == [("kit", 3), ("other", 5)]
         assert "kit" in lib.collections
         assert lib.collections["kit"].to_frame()["name"].tolist() == ["3", "0", "1"]
         with pytest.raises(CatalogError, match="already"):
@@ -243,9 +243,9 @@ class TestCollections:
         assert [s.name for s in lib.collection("best <b>kit</b>")] == ["3", "0", "1"]
         assert "<b>kit" not in lib.collections._repr_html_() + kit._repr_html_()
         kit.delete()
-        assert lib.collections.names == ["other"]
+        assert list(lib.collections) == ["other"]
         assert len(lib.query()) == 5
-        with pytest.raises(CatalogError, match="no collection"):
+        with pytest.raises(KeyError, match="no collection"):
             lib.collections["kit"]
         for bad in ("", " ", "x" * 256):
             with pytest.raises(ParameterError):

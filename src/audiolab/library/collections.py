@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from sqlalchemy import ColumnElement, Select, func, select
@@ -169,8 +169,8 @@ class Collection:
         return self.sounds._repr_html_()
 
 
-class Collections:
-    """All collections of a library, in order of their names: `lib.collections["kit"]`."""
+class Collections(Mapping[str, Collection]):
+    """All collections of a library by name, in order: `lib.collections["kit"]`."""
 
     def __init__(self, library: Library) -> None:
         self.library = library
@@ -186,27 +186,20 @@ class Collections:
             return dict(session.execute(statement).all())
 
     def __getitem__(self, name: str) -> Collection:
-        if name not in self._counts():
-            near = difflib.get_close_matches(name, self._counts(), 1)
-            raise CatalogError(f"there is no collection {shorten(name)!r}" + (f"; {near[0]!r}?" if near else ""))
+        counts = self._counts()
+        if name not in counts:
+            near = difflib.get_close_matches(name, counts, 1)
+            raise KeyError(f"there is no collection {shorten(name)!r}" + (f"; {near[0]!r}?" if near else ""))
         return Collection(self.library, name)
 
-    def __iter__(self) -> Iterator[Collection]:
-        return (Collection(self.library, name) for name in self._counts())
-
-    def __contains__(self, item: object) -> bool:
-        return getattr(item, "name", item) in self._counts()
-
-    @property
-    def names(self) -> list[str]:
-        """Their names, in order."""
-        return list(self._counts())
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._counts())
 
     def __len__(self) -> int:
         return len(self._counts())
 
     def __repr__(self) -> str:
-        return f"<{len(self)} collections: {', '.join(shorten(name, 30) for name in self.names)}>"
+        return f"<{len(self)} collections: {', '.join(shorten(name, 30) for name in self)}>"
 
     def _repr_html_(self) -> str:
         counts = self._counts()
