@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from audiolab.errors import ParameterError
 
-__all__ = ["Settings", "find_config", "find_home", "get_settings", "shipped_folder"]
+__all__ = ["Settings", "find_config", "find_home", "get_settings", "settings", "shipped_folder"]
 
 
 def find_home(start: Path | None = None) -> Path:
@@ -38,6 +38,7 @@ class Settings(BaseSettings):
     home: Annotated[Path, Field(default_factory=find_home, description="Where relative paths start")]
     library: Annotated[Path, Field(description="The default library")] = Path("data/library")
     models_dir: Annotated[Path, Field(description="Where pretrained weights lie")] = Path("data/models")
+    models_url: Annotated[str | None, Field(description="A mirror that holds all weights by file name")] = None
     offline: Annotated[bool, Field(description="Never touch the network")] = False
     scheduler: Annotated[str | None, Field(description="Address of a running Dask scheduler")] = None
     workers: Annotated[int | None, Field(ge=1, description="Worker processes; default: by cores and memory")] = None
@@ -85,3 +86,7 @@ def find_config(kind: str, name: str | Path) -> Path:
                 return candidate
     known = sorted({path.stem for folder in folders if folder.is_dir() for path in folder.glob("*.yaml")})
     raise ParameterError(f"no {kind} file {str(name)!r}; there are: {', '.join(known) or 'none'}")
+
+
+settings = get_settings
+"""The front door `al.settings()`."""

@@ -13,11 +13,13 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from audiolab.audio._cutoff import refuse_cut_off
 from audiolab.audio._libav import AvSource
 from audiolab.audio._soundfile import SoundFileSource
+from audiolab.audio._spans import check_span
 from audiolab.audio.core import Audio
 from audiolab.audio.units import Block, Frames
-from audiolab.errors import AudioError, ParameterError
+from audiolab.errors import AudioError
 
 __all__ = [
     "BlockSource",
@@ -63,16 +65,6 @@ class BlockSource(Protocol):
         AudioError
             If the file turns out to be damaged, or holds NaN or infinite samples.
         """
-
-
-def check_span(name: str, start: Frames, stop: Frames | None, frames: Frames) -> tuple[Frames, Frames]:
-    """Return the span with `stop` filled in, or raise `ParameterError` if it leaves the source."""
-    end = frames if stop is None else stop
-    if not 0 <= start <= end <= frames:
-        raise ParameterError(
-            f"{name}: frames {start} to {end} are outside 0 to {frames}: did you pass seconds for frames?"
-        )
-    return start, end
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,8 +210,12 @@ def open_source(path: str | Path) -> BlockSource:
         if path.is_dir():
             raise AudioError(f"{path.name!r} is a folder, not an audio file; `audiolab add` takes folders")
         size = path.stat().st_size
+        if size:
+            refuse_cut_off(path)
     except FileNotFoundError:
         raise AudioError(f"{str(path)!r} does not exist; check the spelling and the current folder") from None
+    except PermissionError:
+        raise AudioError(f"{str(path)!r} cannot be opened: you have no permission to read it") from None
     except (OSError, ValueError) as error:
         raise AudioError(f"{str(path)!r} cannot be opened: {error}") from None
     if size == 0:

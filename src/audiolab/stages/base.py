@@ -42,6 +42,7 @@ __all__ = [
 
 Unit: TypeAlias = Literal["song", "stem", "sample", "set"]
 Kind: TypeAlias = Literal["song", "stem", "sample"]
+Product: TypeAlias = Literal["document", "facts", "sounds", "cuts", "tags", "vectors"]
 Document: TypeAlias = dict[str, Any]
 """JSON: what stages hand to each other and to the library."""
 
@@ -49,7 +50,7 @@ Document: TypeAlias = dict[str, Any]
 class Progress(Protocol):
     """Called as work goes on; it may raise `Cancelled`, which must pass through."""
 
-    def __call__(self, done: float, total: float) -> None:
+    def __call__(self, done: float, total: float, /) -> None:
         """Say that `done` of `total` (any unit; `done` never falls) is finished."""
 
 
@@ -118,7 +119,7 @@ class SoundInput:
     """One sound handed to a stage."""
 
     key: str
-    """Its content_id or view id."""
+    """Its id in the library, or what stands for it on plain files."""
     name: str
     kind: Kind
     source: BlockSource
@@ -208,6 +209,8 @@ class Stage(ABC):
     params: ClassVar[type[Params]]
     unit: ClassVar[Unit]
     takes: ClassVar[Takes]
+    makes: ClassVar[frozenset[Product]] = frozenset({"document"})
+    """What it yields: the planner waits for `sounds` and `cuts` before it looks for units to work on."""
     needs: ClassVar[tuple[Need, ...]] = ()
     wants: ClassVar[Wants] = Wants()
 

@@ -1,0 +1,5 @@
+"""`python -m audiolab.cli`."""
+
+from audiolab.cli import main
+
+main()

@@ -1,0 +1,9 @@
+from .cluster import close_client as close_client
+from .cluster import get_client as get_client
+from .recipe import Recipe as Recipe
+from .recipe import Step as Step
+from .recipe import Where as Where
+from .recipe import recipe_names as recipe_names
+from .report import RunReport as RunReport
+from .run import Run as Run
+from .run import process as process

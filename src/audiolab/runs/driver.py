@@ -1,0 +1,291 @@
+"""The driver of a run: plans, submits, folds. The only writer of the catalog while a run goes on.
+
+It runs in a background thread of the caller (or in a process of its own). Everything it knows can be
+found again in the catalog and the records, so it may be killed at any moment and started anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import queue
+import socket
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from audiolab.errors import AudiolabError, CatalogError
+from audiolab.library import Library, Record, Sound
+from audiolab.runs.graph import Ended, Planned, Planner
+from audiolab.runs.jobs import JobOutcome
+from audiolab.runs.recipe import Recipe
+from audiolab.runs.worker import cancel_flag, clean_scratch, resolve_stage, run_job
+from audiolab.stages.registry import get_stage
+
+__all__ = ["Driver", "driver_state"]
+
+log = logging.getLogger(__name__)
+_POLL_SECONDS = 0.2
+
+
+class Driver(threading.Thread):
+    """Drives one run to its end.
+
+    Parameters
+    ----------
+    library : path-like
+        The library; the driver opens a connection of its own.
+    run_id : str
+        A row made by `Library.create_run`.
+    client : distributed.Client
+        Where jobs go.
+    """
+
+    def __init__(self, library: str | Path, run_id: str, client: Any) -> None:
+        super().__init__(name=f"audiolab-run-{run_id}", daemon=True)
+        self._path, self.run_id, self._client = Path(library), run_id, client
+        self.error: BaseException | None = None
+        self._ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._jobs_done: dict[str, float] = {}
+        self._songs_done = 0.0
+        self._song_total = 1
+        self._begun = time.monotonic()
+
+    # ---- progress, read by other threads ----------------------------------------------------------
+
+    def fraction(self) -> float:
+        """Give the share of the run that is done, 0 to 1: songs that are over, and steps of the current ones."""
+        return min(1.0, self._songs_done / self._song_total) if self._song_total else 1.0
+
+    def _on_event(self, event: Any) -> None:
+        message = event[1]
+        if isinstance(message, dict) and message.get("total"):
+            self._jobs_done[message["key"]] = message["done"] / message["total"]
+
+    # ---- the run -----------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Drive; an error of the driver itself ends the run as failed and is raised by `Run.wait`."""
+        try:
+            with Library(self._path) as library:
+                try:
+                    self._client.subscribe_topic("audiolab-progress", self._on_event)
+                    self._drive(library)
+                except BaseException as error:
+                    library.update_run(
+                        self.run_id,
+                        status="failed",
+                        finished_at=_now(),
+                        report={"error": f"{type(error).__name__}: {error}"},
+                    )
+                    raise
+        except BaseException as error:
+            log.exception("run %s failed", self.run_id)
+            self.error = error
+
+    def _drive(self, library: Library) -> None:
+        row = library.run_row(self.run_id)
+        recipe = Recipe.load(row.recipe)
+        cancel_flag(self._path, self.run_id).unlink(missing_ok=True)
+        clean_scratch(self._path)
+        library.update_run(
+            self.run_id,
+            status="running",
+            started_at=_now(),
+            finished_at=None,
+            cancel_requested=False,
+            report={"driver": {"host": socket.gethostname(), "pid": os.getpid()}},
+        )
+        songs = [library.sound(sound_id) for sound_id in row.sound_ids]
+        futures = {
+            step.stage: self._client.submit(resolve_stage, step.stage, step.params, pure=False) for step in recipe.steps
+        }
+        resolutions = self._client.gather(futures)
+        planner = Planner(library, self.run_id, recipe, resolutions)
+        cancelled = self._loop(library, planner, songs)
+        failed = any(ended.status == "failed" for ended in planner.ended.values())
+        library.update_run(
+            self.run_id,
+            status="cancelled" if cancelled else "failed" if failed else "done",
+            finished_at=_now(),
+            report={"seconds": time.monotonic() - self._begun},
+        )
+        cancel_flag(self._path, self.run_id).unlink(missing_ok=True)
+
+    def _loop(self, library: Library, planner: Planner, songs: Sequence[Sound]) -> bool:
+        self._song_total = max(1, len(songs))
+        window = 2 * max(1, len(self._client.scheduler_info(n_workers=-1)["workers"])) + 2
+        waiting = list(enumerate(songs))[::-1]
+        running: dict[Any, tuple[Planned, int]] = {}
+        open_jobs: dict[int, set[str]] = {}
+        ready: list[tuple[int, Planned]] = []
+        over = 0
+
+        def look(index: int) -> None:
+            """Plan a song again and again until planning ends no more jobs by itself."""
+            while True:
+                planned = [
+                    job for job in planner.plan(songs[index]) if job.id not in open_jobs.setdefault(index, set())
+                ]
+                instant = [job for job in planned if job.ended is not None]
+                for job in instant:
+                    self._end(library, planner, job, job.ended)
+                for job in planned:
+                    if job.spec is not None:
+                        open_jobs[index].add(job.id)
+                        ready.append((index, job))
+                if not instant:
+                    return
+
+        cancelled = False
+        while waiting or running or ready:
+            if not cancelled and library.cancel_requested(self.run_id):
+                cancelled = True
+                for index, job in ready:
+                    open_jobs[index].discard(job.id)
+                    self._end(library, planner, job, Ended("cancelled", None, "cancelled by the user"))
+                ready.clear()
+                waiting.clear()
+                cancel_flag(self._path, self.run_id).touch()
+            while waiting and len(ready) + len(running) < window:
+                index, _ = waiting.pop()
+                look(index)
+                over += not open_jobs[index]
+            ready.sort(key=lambda item: item[0])
+            while ready and len(running) < window:
+                index, job = ready.pop(0)
+                running[self._submit(library, job, index)] = (job, index)
+            for future in self._finished(running):
+                job, index = running.pop(future)
+                self._end(library, planner, job, self._outcome(library, future, job))
+                open_jobs[index].discard(job.id)
+                if not cancelled:
+                    look(index)
+                over += not open_jobs[index]
+            self._measure(planner, songs, open_jobs, running, over)
+        return cancelled
+
+    def _submit(self, library: Library, job: Planned, index: int) -> Any:
+        library.set_jobs(self.run_id, [self._row(job, "running", key=job.spec.key if job.spec else None)])
+        device = get_stage(job.stage).wants.device
+        future = self._client.submit(
+            run_job,
+            job.spec,
+            key=f"audiolab-{self.run_id}-{job.id}-{time.monotonic_ns()}",
+            priority=-index,
+            pure=False,
+            resources={"GPU": 1} if device == "gpu" and self._has_gpu_workers() else None,
+        )
+        future.add_done_callback(self._ended.put)
+        return future
+
+    def _has_gpu_workers(self) -> bool:
+        workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
+        return any("GPU" in (worker.get("resources") or {}) for worker in workers)
+
+    def _finished(self, running: dict[Any, tuple[Planned, int]]) -> list[Any]:
+        if not running:
+            return []
+        with contextlib.suppress(queue.Empty):
+            self._ended.get(timeout=_POLL_SECONDS)
+        return [future for future in running if future.done()]
+
+    def _outcome(self, library: Library, future: Any, job: Planned) -> Ended:
+        assert job.spec is not None
+        try:
+            outcome: JobOutcome = future.result()
+        except BaseException as error:
+            # A worker that dies takes its job along: by far most often for want of memory.
+            return Ended("failed", None, f"the worker process died or could not run the job ({type(error).__name__})")
+        finally:
+            future.release()
+            self._jobs_done.pop(job.spec.key, None)
+        if outcome.status != "done":
+            return Ended(outcome.status, None, outcome.why)
+        try:
+            record = Record.read(library.record_path(outcome.key))
+            library.fold(record)
+        except (CatalogError, AudiolabError) as error:
+            return Ended("failed", None, f"its result could not be kept: {error}")
+        return Ended("done", outcome.key, "", tuple(record.notes))
+
+    def _end(self, library: Library, planner: Planner, job: Planned, ended: Ended | None) -> None:
+        assert ended is not None
+        planner.ended[job.id] = ended
+        seconds, engine = None, None
+        if ended.status == "reused" and ended.key is not None:
+            try:
+                library.reuse(ended.key)  # what was chosen last is what counts, even if it was made earlier
+            except CatalogError as error:
+                ended = replace(ended, notes=(*ended.notes, str(error)))
+        if ended.key is not None and (result := library.result(ended.key)) is not None:
+            seconds, engine = result.seconds, result.engine
+        library.set_jobs(
+            self.run_id,
+            [
+                self._row(
+                    job, ended.status, key=ended.key, why=ended.why, notes=ended.notes, seconds=seconds, engine=engine
+                )
+            ],
+        )
+
+    def _row(self, job: Planned, status: str, **columns: Any) -> dict[str, Any]:
+        return {
+            "id": job.id,
+            "stage": job.stage,
+            "unit": get_stage(job.stage).unit,
+            "sound_id": job.sound.id,
+            "set_id": job.set_id,
+            "status": status,
+            "result_key": columns.pop("key", None),
+            "why": columns.pop("why", "") or "",
+            "notes": list(columns.pop("notes", ())),
+            **columns,
+        }
+
+    def _measure(
+        self,
+        planner: Planner,
+        songs: Sequence[Sound],
+        open_jobs: dict[int, set[str]],
+        running: dict[Any, Any],
+        over: int,
+    ) -> None:
+        """Estimate progress: whole songs that are over, and for open ones the steps begun and done."""
+        steps = max(1, len(planner.recipe.steps))
+        partial = 0.0
+        for index, jobs in open_jobs.items():
+            if not jobs:
+                continue
+            stages = {identity.split(":", 1)[0] for identity in jobs}
+            first = min(i for i, step in enumerate(planner.recipe.steps) if step.stage in stages)
+            current = [
+                self._jobs_done.get(job.spec.key, 0.0)
+                for job, at in running.values()
+                if at == index and job.spec is not None and job.stage == planner.recipe.steps[first].stage
+            ]
+            partial += (first + (sum(current) / len(current) if current else 0.0)) / steps
+        self._songs_done = max(self._songs_done, min(over + partial, len(songs)))
+
+
+def driver_state(row: Any) -> str:
+    """Give a run's status; `interrupted` if it says running but its driver on this host is gone."""
+    status = str(row.status)
+    driver = (row.report or {}).get("driver")
+    if status == "running" and driver and driver["host"] == socket.gethostname():
+        try:
+            os.kill(driver["pid"], 0)
+        except ProcessLookupError:
+            return "interrupted"
+        except PermissionError:
+            return status
+    return status
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

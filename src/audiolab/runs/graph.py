@@ -1,0 +1,218 @@
+"""From a recipe and what the catalog holds to the jobs that are ready now.
+
+Planning is a pure look at the catalog and at what has ended in this run. Stems and samples appear as
+earlier jobs end, so planning is repeated after each job; a run is over when nothing is ready and nothing runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from audiolab.errors import CatalogError
+from audiolab.library import Library, SampleSet, Sound
+from audiolab.runs.jobs import JobSpec, JobStatus, SoundSpec
+from audiolab.runs.keys import document_hash, result_key
+from audiolab.runs.recipe import Recipe, Step
+from audiolab.stages.base import Need, Stage
+from audiolab.stages.registry import get_stage
+
+__all__ = ["Ended", "Planned", "Planner", "job_id"]
+
+
+def job_id(stage: str, sound_id: str) -> str:
+    """Name a job within its run."""
+    return f"{stage}:{sound_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a job of this run ended."""
+
+    status: JobStatus
+    key: str | None = None
+    why: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A job that can start now, or that has just been found to end without work (`ended`)."""
+
+    id: str
+    stage: str
+    sound: Sound
+    set_id: str | None
+    spec: JobSpec | None
+    ended: Ended | None = None
+
+
+@dataclass(slots=True)
+class Planner:
+    """Plans the jobs of one run.
+
+    Parameters
+    ----------
+    library : Library
+        The driver's own connection.
+    run_id : str
+        The run.
+    recipe : Recipe
+        Checked.
+    resolutions : mapping
+        What `resolve_stage` said for each stage.
+    """
+
+    library: Library
+    run_id: str
+    recipe: Recipe
+    resolutions: Mapping[str, Mapping[str, Any]]
+    ended: dict[str, Ended] = field(default_factory=dict)
+
+    def plan(self, song: Sound) -> list[Planned]:
+        """Find the jobs of a song (or of a stem or sample that is processed by itself) that are ready."""
+        found = []
+        for step in self.recipe.steps:
+            stage = get_stage(step.stage)
+            for sound, sample_set in self._units(step, stage, song):
+                identity = job_id(step.stage, sound.id)
+                if identity in self.ended:
+                    continue
+                planned = self._plan_job(stage, song, sound, sample_set)
+                if planned is not None:
+                    found.append(planned)
+        return found
+
+    # ---- units -----------------------------------------------------------------------------------
+
+    def _units(self, step: Step, stage: Stage, song: Sound) -> Iterator[tuple[Sound, SampleSet | None]]:
+        for sound in self._sounds(step, song):
+            if not step.wants(sound.kind, sound.stem):
+                continue
+            if stage.unit != "set":
+                if stage.takes.accepts(sound.kind, sound.stem):
+                    yield sound, None
+            elif sound.kind == "sample":
+                yield sound, None
+            elif (samples := self._samples(step, sound)) is not None:
+                yield sound, samples
+
+    def _sounds(self, step: Step, song: Sound) -> list[Sound]:
+        """List the song itself, then its stems: those that this run made if the recipe makes any."""
+        maker = self._maker("sounds", step)
+        if maker is None:
+            return [song, *song.stems.values()]
+        made = self.ended.get(job_id(maker.stage, song.id))
+        if made is None or made.key is None:
+            return [song]
+        return [song, *(stem for stem in song.stems_of(made.key))]
+
+    def _samples(self, step: Step, sound: Sound) -> SampleSet | None:
+        maker = self._maker("cuts", step)
+        if maker is None or not maker.wants(sound.kind, sound.stem):
+            return sound.samples or None  # cut by an earlier run, or never
+        made = self.ended.get(job_id(maker.stage, sound.id))
+        return None if made is None or made.key is None else self.library.sample_set(made.key)
+
+    def _maker(self, product: Any, before: Step) -> Step | None:
+        for step in self.recipe.steps:
+            if step is before:
+                return None
+            if product in get_stage(step.stage).makes:
+                return step
+        return None
+
+    # ---- one job ---------------------------------------------------------------------------------
+
+    def _plan_job(self, stage: Stage, song: Sound, sound: Sound, samples: SampleSet | None) -> Planned | None:
+        identity = job_id(stage.name, sound.id)
+        set_id = samples.id if samples is not None else None
+
+        def over(status: JobStatus, why: str) -> Planned:
+            return Planned(identity, stage.name, sound, set_id, None, Ended(status, None, why))
+
+        resolution = self.resolutions[stage.name]
+        if resolution["status"] != "ready":
+            return over(resolution["status"], resolution["why"])
+        if stage.unit == "set" and samples is not None and len(samples) == 0:
+            return over("skipped", "nothing was cut from this sound")
+        needs: dict[str, Any] = {}
+        for need in stage.needs:
+            owner = song if need.of == "song" else sound
+            state = self._need(need, owner)
+            if state == "wait":
+                return None
+            document = self.library.effective(owner.id, need.stage) if state == "look" else None
+            if document is not None:
+                needs[need.stage] = document
+            elif need.required:
+                return over("skipped", f"it needs {need.stage!r}, which gave no result for {owner.name!r}")
+        sounds = (sound,) if samples is None else tuple(samples)
+        try:
+            specs = tuple(_spec(item) for item in sounds)
+        except CatalogError as error:
+            return over("failed", str(error))
+        key = result_key(
+            sounds=[spec.key for spec in specs],
+            stage=stage.name,
+            version=stage.version,
+            params=resolution["params"],
+            engine=resolution["engine"],
+            weights=resolution["weights"],
+            needs={name: document_hash(document) for name, document in needs.items()},
+        )
+        if self.library.has_result(key):
+            result = self.library.result(key)
+            notes = tuple(result.notes or ()) if result is not None else ()
+            return Planned(identity, stage.name, sound, set_id, None, Ended("reused", key, "", notes))
+        spec = JobSpec(
+            run=self.run_id,
+            key=key,
+            library=str(self.library.path),
+            stage=stage.name,
+            version=stage.version,
+            params=resolution["params"],
+            engine=resolution["engine"],
+            weights=resolution["weights"],
+            profile=resolution["profile"],
+            notes=tuple(resolution["notes"]),
+            sound_id=sound.id,
+            set_id=set_id,
+            sounds=specs,
+            needs=needs,
+        )
+        return Planned(identity, stage.name, sound, set_id, spec)
+
+    def _need(self, need: Need, owner: Sound) -> str:
+        """Say `wait` while this run still makes the need, `look` when the catalog may have it, else `none`."""
+        for step in self.recipe.steps:
+            if step.stage == need.stage and step.wants(owner.kind, owner.stem):
+                ended = self.ended.get(job_id(need.stage, owner.id))
+                if ended is None:
+                    return "wait"
+                return "look" if ended.key is not None else "none"
+        return "look"
+
+
+def _spec(sound: Sound) -> SoundSpec:
+    """Find the file a sound lies in and, for views, where."""
+    start, stop, carrier = sound.start, sound.stop, sound
+    while carrier.media is None:
+        parent = carrier.parent
+        if parent is None:
+            raise CatalogError(f"{sound.name!r} has neither a file nor a parent; run `audiolab fsck`")
+        if carrier is not sound and start is not None and stop is not None:
+            start, stop = start + (carrier.start or 0), stop + (carrier.start or 0)
+        carrier = parent
+    return SoundSpec(
+        id=sound.id,
+        key=sound.id,
+        name=sound.name,
+        kind=sound.kind,
+        stem=sound.stem,
+        media=carrier.media,
+        start=start if carrier is not sound else None,
+        stop=stop if carrier is not sound else None,
+        facts=sound.facts,
+    )

@@ -1,0 +1,170 @@
+"""`process` starts a run and returns at once; `Run` is how to follow, stop and continue it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from audiolab.config import get_settings
+from audiolab.errors import AudioError, ParameterError, RunError
+from audiolab.library import Library, Sound
+from audiolab.runs.cluster import get_client
+from audiolab.runs.driver import Driver, driver_state
+from audiolab.runs.recipe import Recipe
+from audiolab.runs.report import RunReport, make_report
+from audiolab.runs.worker import cancel_flag
+
+__all__ = ["Run", "process"]
+
+
+def process(
+    sounds: Sound | Iterable[Sound] | str | Path,
+    recipe: str | Path | Mapping[str, Any] | Recipe = "full",
+    *,
+    params: Mapping[str, Mapping[str, Any]] | None = None,
+    name: str | None = None,
+    client: Any = None,
+) -> Run:
+    """Do a recipe to some sounds. Returns at once; the work goes on in worker processes.
+
+    Parameters
+    ----------
+    sounds : Sound, iterable of Sound, or path
+        What to process. A path is added to the default library first.
+    recipe : str, path, mapping or Recipe
+        A name in configs/recipes (full, stems, kit, quick), a YAML file, a dict or a `Recipe`.
+    params : mapping, optional
+        Parameters that differ, by stage: `{"separate": {"engine": "spectral"}}`.
+    name : str, optional
+        A name for the run; default: the recipe's.
+    client : distributed.Client, optional
+        Where to work; default: `AUDIOLAB_SCHEDULER`, else processes of this machine.
+
+    Returns
+    -------
+    Run
+        `run.wait()`, `run.progress()`, `run.report`, `run.cancel()`, `run.resume()`.
+
+    Raises
+    ------
+    ParameterError
+        If there is nothing to process or the recipe is wrong.
+    """
+    checked = Recipe.load(recipe)
+    if params:
+        checked = checked.with_params(params)
+    if isinstance(sounds, (str, Path)):
+        library = Library(get_settings().path(get_settings().library))
+        report = library.add([sounds])
+        if report.failed:
+            raise AudioError(f"{report.failed[0].path}: {report.failed[0].why}")
+        chosen = report.sounds
+    else:
+        chosen = [sounds] if isinstance(sounds, Sound) else list(sounds)
+    if not chosen:
+        raise ParameterError("there is nothing to process: no sounds were given")
+    library = chosen[0].library
+    if any(sound.library.path != library.path for sound in chosen):
+        raise ParameterError("all sounds of a run must be in one library")
+    unique = list(dict.fromkeys(sound.id for sound in chosen))
+    run_id = library.create_run(name or checked.name, checked.to_dict(), unique)
+    return Run(library, run_id).start(client)
+
+
+class Run:
+    """A run, started here or found in the catalog.
+
+    Parameters
+    ----------
+    library : Library
+        Where it is recorded.
+    run_id : str
+        Its id.
+    """
+
+    def __init__(self, library: Library, run_id: str) -> None:
+        self.library, self.id = library, run_id
+        library.run_row(run_id)  # raises if there is none
+        self._driver: Driver | None = None
+
+    def start(self, client: Any = None) -> Run:
+        """Start driving; called by `process` and `resume`."""
+        self._driver = Driver(self.library.path, self.id, client or get_client())
+        self._driver.start()
+        return self
+
+    @property
+    def status(self) -> str:
+        """Give queued, running, done, failed, cancelled or interrupted."""
+        return driver_state(self.library.run_row(self.id))
+
+    @property
+    def report(self) -> RunReport:
+        """What was done so far."""
+        return make_report(self.library, self.id)
+
+    def fraction(self) -> float:
+        """Give the share that is done, 0 to 1, as well as can be told."""
+        if self._driver is not None and self._driver.is_alive():
+            return self._driver.fraction()
+        return 1.0 if self.status in {"done", "failed", "cancelled"} else 0.0
+
+    def wait(self, timeout: float | None = None) -> RunReport:
+        """Wait for the end and give the report; failed jobs are in it, they do not raise.
+
+        Raises
+        ------
+        RunError
+            If the run itself broke, or is driven by another process and does not end in time.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        if self._driver is not None:
+            self._driver.join(timeout)
+            if self._driver.is_alive():
+                raise RunError(f"run {self.id} is not over after {timeout} s; it goes on")
+            if self._driver.error is not None:
+                raise RunError(f"run {self.id} broke: {self._driver.error}") from self._driver.error
+            return self.report
+        while self.status in {"queued", "running"}:
+            if deadline is not None and time.monotonic() > deadline:
+                raise RunError(f"run {self.id} is not over after {timeout} s; it goes on in another process")
+            time.sleep(0.2)
+        return self.report
+
+    def progress(self, *, interval: float = 0.2) -> RunReport:
+        """Wait with a progress bar (in a notebook as a widget where that is possible)."""
+        from tqdm.auto import tqdm
+
+        layout = "{l_bar}{bar}| {elapsed}<{remaining}{postfix}"
+        with tqdm(total=1000, desc=f"run {self.id[:8]}", bar_format=layout) as bar:
+            while self._driver is not None and self._driver.is_alive():
+                bar.update(int(self.fraction() * 1000) - bar.n)
+                bar.set_postfix_str(self._current(), refresh=False)
+                self._driver.join(interval)
+            bar.update(1000 - bar.n)
+        return self.wait()
+
+    def _current(self) -> str:
+        running = [row for row in self.library.job_rows(self.id) if row.status == "running"]
+        return ", ".join(dict.fromkeys(row.stage for row in running))
+
+    def cancel(self) -> None:
+        """Ask the run to stop: queued jobs never start, running ones stop at their next block."""
+        self.library.request_cancel(self.id)
+        cancel_flag(self.library.path, self.id).touch()
+
+    def resume(self, client: Any = None) -> Run:
+        """Continue after a crash, a cancel or failures: finished work is found again and not redone."""
+        if self._driver is not None and self._driver.is_alive():
+            return self
+        if self.status == "running":
+            raise RunError(f"run {self.id} is being driven by another process; wait for it or cancel it")
+        return self.start(client)
+
+    def __repr__(self) -> str:
+        return f"Run({self.id!r}, {self.status})"
+
+    def _repr_html_(self) -> str:
+        return self.report._repr_html_()

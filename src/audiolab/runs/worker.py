@@ -1,0 +1,277 @@
+"""The worker's side of a job: open the sounds, run the stage, store media, leave a record.
+
+A worker never opens the catalog. It leaves media in the store first and then, atomically, a record
+under the result key; the driver folds it. So a worker may be killed anywhere.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import shutil
+import socket
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from audiolab.audio import BlockSource, View, open_source
+from audiolab.audio.content import content_id
+from audiolab.errors import AudiolabError, Cancelled
+from audiolab.library.ids import derived_id, view_id
+from audiolab.library.media import FileMediaStore
+from audiolab.library.records import Record, RecordedCut, RecordedSound, RecordedTag, RecordedVectors, record_path
+from audiolab.runs.jobs import JobOutcome, JobSpec, SoundSpec
+from audiolab.runs.keys import document_hash
+from audiolab.stages.base import Resolved, SoundInput, StageInput, StageOutput, StageSkipped
+from audiolab.stages.registry import get_stage
+
+__all__ = ["cancel_flag", "clean_scratch", "resolve_stage", "run_job"]
+
+log = logging.getLogger(__name__)
+_POLL_SECONDS = 0.25
+
+
+def resolve_stage(stage: str, params: dict[str, Any]) -> dict[str, Any]:
+    """Decide every `auto` of a stage here, on the kind of machine that will do the work.
+
+    Returns
+    -------
+    dict
+        `status` "ready" with params, engine, weights, profile and notes; or "skipped" or "failed" with `why`.
+    """
+    try:
+        found = get_stage(stage)
+        resolved = found.resolve(found.params(**params))
+    except StageSkipped as reason:
+        return {"status": "skipped", "why": str(reason)}
+    except (AudiolabError, ValueError) as error:
+        return {"status": "failed", "why": str(error)}
+    return {
+        "status": "ready",
+        "params": resolved.params.model_dump(mode="json"),
+        "engine": resolved.engine,
+        "weights": resolved.weights,
+        "profile": dict(resolved.profile),
+        "notes": list(resolved.notes),
+    }
+
+
+def cancel_flag(library: str | Path, run: str) -> Path:
+    """Name the file whose presence asks all workers of a run to stop."""
+    return Path(library) / "tmp" / f"cancel-{run}"
+
+
+def run_job(spec: JobSpec, report: Callable[[str, float, float], None] | None = None) -> JobOutcome:
+    """Do one job and say how it ended; expected errors are an outcome, not an exception.
+
+    Parameters
+    ----------
+    spec : JobSpec
+        What to do.
+    report : callable, optional
+        Gets (result key, done, total) a few times a second; by default sent as an event to the scheduler.
+    """
+    started = time.perf_counter()
+    library = Path(spec.library)
+
+    def outcome(status: Any, why: str = "", detail: str = "") -> JobOutcome:
+        return JobOutcome(spec.key, status, why, time.perf_counter() - started, detail)
+
+    try:
+        with _scratch(library) as scratch:
+            stage = get_stage(spec.stage)
+            store = FileMediaStore(library / "media")
+            resolved = Resolved(stage.params(**spec.params), spec.engine, spec.weights, spec.profile, spec.notes)
+            job = StageInput(
+                sounds=tuple(_open(sound, store) for sound in spec.sounds),
+                scratch=scratch,
+                needs=spec.needs,
+                progress=_progress(spec, report or _event),
+            )
+            output = stage.run(job, resolved)
+            record = _record(spec, output, store, scratch, time.perf_counter() - started)
+            record.write(record_path(library, spec.key))
+        return outcome("done")
+    except StageSkipped as reason:
+        return outcome("skipped", str(reason))
+    except Cancelled:
+        return outcome("cancelled", "cancelled by the user")
+    except AudiolabError as error:
+        return outcome("failed", str(error))
+    except MemoryError:
+        return outcome("failed", "out of memory: close other programs, or use fewer workers (AUDIOLAB_WORKERS=1)")
+    except OSError as error:
+        return outcome(
+            "failed", f"{error.strerror or error} ({error.filename or spec.library}): disk full or not writable?"
+        )
+    except Exception as error:
+        # A fault of ours must not stop the other jobs; it is reported with its traceback.
+        log.exception("job %s of stage %s failed", spec.key[:12], spec.stage)
+        return outcome(
+            "failed", f"{type(error).__name__}: {error} (a fault in audiolab; please report it)", traceback.format_exc()
+        )
+
+
+def _open(sound: SoundSpec, store: FileMediaStore) -> SoundInput:
+    source: BlockSource = open_source(store.local(sound.media))
+    if sound.start is not None and sound.stop is not None:
+        source = View(source, sound.start, sound.stop)
+    kind: Any = sound.kind
+    return SoundInput(sound.key, sound.name, kind, _Named(source, sound.name), sound.stem, sound.facts)
+
+
+class _Named:
+    """A source under the user's name for it: the store knows files by their hash only."""
+
+    def __init__(self, source: BlockSource, name: str) -> None:
+        self._source, self.name = source, name
+
+    @property
+    def sample_rate(self) -> int:
+        return self._source.sample_rate
+
+    @property
+    def channels(self) -> int:
+        return self._source.channels
+
+    @property
+    def frames(self) -> int:
+        return self._source.frames
+
+    def blocks(self, size: int = 1 << 16, *, start: int = 0, stop: int | None = None) -> Iterator[np.ndarray]:
+        return self._source.blocks(size, start=start, stop=stop)
+
+
+def _progress(spec: JobSpec, report: Callable[[str, float, float], None]) -> Callable[[float, float], None]:
+    flag = cancel_flag(spec.library, spec.run)
+    last = 0.0
+
+    def progress(done: float, total: float) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last < _POLL_SECONDS and done < total:
+            return
+        last = now
+        if flag.exists():
+            raise Cancelled(f"run {spec.run} was cancelled")
+        report(spec.key, float(done), float(total))
+
+    return progress
+
+
+def _event(key: str, done: float, total: float) -> None:
+    """Tell the scheduler's event log; outside a Dask worker nobody listens."""
+    from distributed import get_worker
+
+    try:
+        get_worker().log_event("audiolab-progress", {"key": key, "done": done, "total": total})
+    except ValueError:
+        return
+
+
+def _record(spec: JobSpec, output: StageOutput, store: FileMediaStore, scratch: Path, seconds: float) -> Record:
+    """Move the output's files into the media store and describe everything in a record."""
+    sounds = []
+    for new in output.sounds:
+        source: Any = open_source(new.path)
+        facts = dict(new.facts)
+        content = content_id(new.path)
+        sounds.append(
+            RecordedSound(
+                id=derived_id(spec.key, new.name),
+                media=store.put(new.path, new.path.suffix),
+                suffix=new.path.suffix,
+                content_id=content,
+                kind=new.kind,
+                name=new.name,
+                stem=new.stem,
+                sample_rate=source.sample_rate,
+                channels=source.channels,
+                frames=source.frames,
+                format=source.format,
+                subtype=source.subtype,
+                facts=facts,
+            )
+        )
+    cuts = None
+    if output.cuts is not None:
+        cuts = tuple(
+            RecordedCut(
+                id=view_id(spec.sound_id, cut.start, cut.stop), start=cut.start, stop=cut.stop, facts=dict(cut.facts)
+            )
+            for cut in output.cuts
+        )
+    vectors = None
+    if output.vectors is not None:
+        path = scratch / "vectors.npy"
+        np.save(path, np.ascontiguousarray(output.vectors.values, dtype="<f4"), allow_pickle=False)
+        vectors = RecordedVectors(
+            encoder=output.vectors.encoder,
+            media=store.put(path, ".npy"),
+            sound_ids=tuple(sound.id for sound in spec.sounds),
+        )
+    return Record(
+        key=spec.key,
+        stage=spec.stage,
+        version=spec.version,
+        params=dict(spec.params),
+        engine=spec.engine,
+        weights=spec.weights,
+        profile=dict(spec.profile),
+        notes=tuple(dict.fromkeys((*spec.notes, *output.notes))),
+        seconds=seconds,
+        made_at=datetime.now(UTC),
+        run=spec.run,
+        sound_id=spec.sound_id,
+        set_id=spec.set_id,
+        needs={name: document_hash(document) for name, document in spec.needs.items()},
+        document=output.document,
+        facts=dict(output.facts),
+        sounds=tuple(sounds),
+        cuts=cuts,
+        tags=tuple(
+            RecordedTag(sound_id=spec.sounds[tag.sound].id, label=tag.label, confidence=tag.confidence, top=tag.top)
+            for tag in output.tags
+        ),
+        vectors=vectors,
+    )
+
+
+@contextmanager
+def _scratch(library: Path) -> Iterator[Path]:
+    """Give a folder of this process inside the library (renames must not cross file systems)."""
+    folder = library / "tmp" / f"job-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(6)}"
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def clean_scratch(library: str | Path) -> int:
+    """Remove scratch folders that killed workers of this host left behind; give their number."""
+    removed = 0
+    prefix = f"job-{socket.gethostname()}-"
+    for folder in (Path(library) / "tmp").glob(f"{prefix}*"):
+        pid = folder.name.removeprefix(prefix).partition("-")[0]
+        if pid.isdigit() and not Path(f"/proc/{pid}").exists() and not _alive(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
+            removed += 1
+    return removed
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

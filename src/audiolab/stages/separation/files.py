@@ -1,0 +1,213 @@
+"""`separate` on a plain file, without a library."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from audiolab.audio import Audio, Block, BlockSource, as_source, atomic_path
+from audiolab.errors import AudioError, ParameterError
+from audiolab.stages.base import NewSound, Progress, SoundInput, StageInput, StageOutput, no_progress
+from audiolab.stages.separation.stage import Separate, SeparateParams
+
+__all__ = ["Separation", "Stem", "separate"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stem:
+    """One stem of a separated sound."""
+
+    name: str
+    audio: Audio | None
+    """The samples, if no folder was given."""
+    path: Path | None
+    """The file, if a folder was given."""
+    facts: Mapping[str, Any]
+    """`energy_share`, `level_lufs`, `peak_db`, `silence_share`; see `measure`."""
+
+    def load(self) -> Audio:
+        """Give the samples, from memory or from the file."""
+        if self.audio is not None:
+            return self.audio
+        assert self.path is not None
+        return Audio.from_file(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Separation:
+    """What `separate` gives back."""
+
+    path: str
+    """The separated file, or the name of the sound."""
+    engine: str
+    weights: str | None
+    profile: Mapping[str, str]
+    sample_rate: int
+    frames: int
+    null_db: float
+    """RMS of (mix - sum of the stems as stored) against the mix's, in dB; -240 when exactly zero."""
+    stems: dict[str, Stem]
+    document: Mapping[str, Any] = field(default_factory=dict)
+    """The stage's own document."""
+    notes: tuple[str, ...] = ()
+
+    def __getitem__(self, stem: str) -> Audio:
+        return self.stems[stem].load()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the JSON of `audiolab separate --json`."""
+        return {
+            "path": self.path,
+            "engine": self.engine,
+            "weights": self.weights,
+            "profile": dict(self.profile),
+            "sample_rate": self.sample_rate,
+            "frames": self.frames,
+            "null_db": self.null_db,
+            "stems": {
+                name: {"path": None if stem.path is None else str(stem.path), **stem.facts}
+                for name, stem in self.stems.items()
+            },
+        }
+
+    def to_json(self, path: str | Path) -> Path:
+        """Write `to_dict` to a file."""
+        with atomic_path(path) as temporary:
+            temporary.write_text(json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        return Path(path)
+
+
+def separate(
+    sound: BlockSource | str | Path | tuple[Block, int],
+    *,
+    to: str | Path | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    **params: Any,
+) -> Separation:
+    """Separate a song into stems that add up to it exactly.
+
+    Parameters
+    ----------
+    sound : path, Audio, (array, sample_rate) or BlockSource
+        Mono or stereo, any rate and length.
+    to : path-like, optional
+        Folder (made if need be) for `<song>_<stem>.flac`, or `.wav` (float32) for all stems where one exceeds
+        full scale. Without it the stems come back in memory.
+    overwrite : bool
+        Replace files that are already there.
+    progress : Progress, optional
+        Called with frames done and in all; may raise `Cancelled`.
+    **params
+        Fields of `SeparateParams`: engine, model, overlap, device, subtype, downmix.
+
+    Returns
+    -------
+    Separation
+        Stems with their facts.
+
+    Raises
+    ------
+    ParameterError
+        If a parameter is unknown or makes no sense, or a target exists and `overwrite` is off.
+    AudioError
+        If the sound is damaged, has more than two channels and `downmix` is off, or cannot be written.
+    ModelError
+        If an engine was named whose weights are missing; the message tells the two ways to get them.
+
+    Examples
+    --------
+    >>> result = separate("song.wav", to="stems")  # doctest: +SKIP
+    >>> result.stems["drums"].path  # doctest: +SKIP
+    PosixPath('stems/song_drums.flac')
+    """
+    stage, source = Separate(), as_source(sound)
+    resolved = stage.resolve(_params(params))
+    folder = None if to is None else _folder(to)
+    song = safe_name(Path(source.name).stem if isinstance(sound, (str, Path)) else source.name)
+    if folder is not None and not overwrite:
+        _refuse_existing(folder, song)
+    # The scratch folder is in the target folder, so that finished stems are renamed and never copied.
+    with tempfile.TemporaryDirectory(prefix=".separate-", dir=folder) as scratch:
+        job = StageInput(
+            (SoundInput("file", source.name, "song", source),), Path(scratch), progress=progress or no_progress
+        )
+        output = stage.run(job, resolved)
+        if folder is None:
+            stems = {str(new.stem): Stem(str(new.stem), _load(new, song), None, new.facts) for new in output.sounds}
+        else:
+            stems = {str(new.stem): _keep(new, folder, song, overwrite=overwrite) for new in output.sounds}
+    return _collect(str(sound) if isinstance(sound, (str, Path)) else source.name, output, stems)
+
+
+def _collect(path: str, output: StageOutput, stems: dict[str, Stem]) -> Separation:
+    facts = output.document
+    return Separation(
+        path,
+        facts["engine"],
+        facts["weights"],
+        facts["profile"],
+        facts["sample_rate"],
+        facts["frames"],
+        facts["null_db"],
+        stems,
+        facts,
+        output.notes,
+    )
+
+
+def _params(params: dict[str, Any]) -> SeparateParams:
+    from pydantic import ValidationError
+
+    try:
+        return SeparateParams(**params)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        known = ", ".join(SeparateParams.model_fields)
+        raise ParameterError(f"separate: {where}: {first['msg']} (parameters: {known})") from None
+
+
+def _folder(to: str | Path) -> Path:
+    folder = Path(to).expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AudioError(f"cannot make the folder {str(folder)!r}: {error}") from error
+    return folder
+
+
+def safe_name(name: str) -> str:
+    """Make a song's name fit for a file name on every system: one line, no separators, at most 150 bytes."""
+    clean = re.sub(r'[\x00-\x1f\x7f/\\:*?"<>|]+', "_", name).strip(" .")
+    while len(clean.encode("utf-8", "replace")) > 150:
+        clean = clean[:-1]
+    return clean.strip(" .") or "song"
+
+
+def _refuse_existing(folder: Path, song: str) -> None:
+    pattern = re.compile(re.escape(song) + r"_(drums|bass|other|vocals|guitar|piano)\.(flac|wav)")
+    for path in folder.iterdir():
+        if pattern.fullmatch(path.name):
+            raise ParameterError(
+                f"{str(path)!r} is already there; pass overwrite=True to replace it, or choose another folder"
+            )
+
+
+def _load(new: NewSound, song: str) -> Audio:
+    audio = Audio.from_file(new.path)
+    return Audio(audio.samples, audio.sample_rate, f"{song}_{new.stem}")
+
+
+def _keep(new: NewSound, folder: Path, song: str, *, overwrite: bool) -> Stem:
+    target = folder / f"{song}_{new.stem}{new.path.suffix}"
+    if target.exists() and not overwrite:
+        raise ParameterError(f"{str(target)!r} has appeared meanwhile; pass overwrite=True to replace it")
+    os.replace(new.path, target)
+    return Stem(str(new.stem), None, target, new.facts)

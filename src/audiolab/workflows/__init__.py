@@ -1,0 +1,5 @@
+"""Whole jobs for people: a song to a kit, and the demo. They join runs, exporters and reports."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
