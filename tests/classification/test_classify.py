@@ -116,7 +116,7 @@ def test_a_list_equals_single_calls_and_repeats_are_equal():
 def test_json_has_the_agreed_shape(tmp_path: Path):
     path = write_audio(tmp_path / "it's a \N{DRUM WITH DRUMSTICKS}.wav", Audio(kick(), RATE))
     [result] = classify(path)
-    document = json.loads(json.dumps(result.to_json(path)))
+    document = json.loads(json.dumps(result.to_dict(path)))
     assert list(document) == ["path", "label", "family", "confidence", "top", "drums", "kind"]
     assert document["path"] == str(path)
     assert document["top"][0] == ["kick", document["confidence"]]

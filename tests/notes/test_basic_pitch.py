@@ -92,10 +92,10 @@ def test_exact_times_reach_the_end_of_the_sound(tmp_path, upstream):
     _, events = upstream(path)
     assert [round(event[0]) for event in events if event[2] == 69] == [5]
     found = notes.midi(path, bpm=120)
-    assert [note.pitch for note in found.notes] == [69, 69]
-    assert found.notes[0].start == pytest.approx(5, abs=0.03)
-    assert found.notes[1].start == pytest.approx(start, abs=0.03)
-    assert found.notes[1].end <= 60
+    early, late = (note for note in found.notes if note.pitch == 69)
+    assert early.start == pytest.approx(5, abs=0.03)
+    assert late.start == pytest.approx(start, abs=0.03)
+    assert late.end <= 60
 
 
 def test_exact_times_are_those_of_the_windows():

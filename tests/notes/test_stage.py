@@ -115,8 +115,9 @@ def test_a_file_becomes_a_midi_file(tmp_path):
     path = tune(44100).write(tmp_path / "my tune.wav")
     found = notes.midi(path, to=tmp_path / "out", tempo_map=TempoMap.constant(97.5, first_downbeat=0.2))
     assert found.midi == tmp_path / "out" / "my tune.mid"
-    document = json.loads(json.dumps(found.to_json(path)))
+    document = json.loads(json.dumps(found.to_dict()))
     assert document["path"] == str(path)
+    assert json.loads(found.to_json(tmp_path / "notes.json").read_text("utf-8")) == document
     assert document["midi"] == str(found.midi)
     assert document["bpm"] == pytest.approx(97.5)
     assert set(document["notes"][0]) == {"start", "end", "pitch", "velocity"}

@@ -56,7 +56,7 @@ def _state(folder: Path) -> dict[str, Any]:
                 for s in sounds
                 for stage in ("analyze", "separate", "slice", "classify", "midi")
             },
-            "vectors": sorted(map(str, library.encoders)) if hasattr(library, "encoders") else [],
+            "vectors": {encoder: library.vectors(encoder)[1].tobytes() for encoder in library.encoders()},
         }
 
 
@@ -73,7 +73,7 @@ def undisturbed(tmp_path_factory):
     return song, recipe, _state(folder / "lib"), time.monotonic() - started
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("whom", ["everything", "driver"])
 def test_killed_runs_resume_to_the_same_state(undisturbed, tmp_path, seed, whom):
     song, recipe, wanted, seconds = undisturbed

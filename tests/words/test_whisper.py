@@ -106,7 +106,7 @@ def test_a_file_becomes_four_files(imported, tmp_path):
     path = tone((1.0, 2.0)).write(tmp_path / "my vocals.wav")
     sheet = words.lyrics(path, to=tmp_path / "out", model=imported, language="en")
     assert [file.name for file in sheet.files] == [f"my vocals.{kind}" for kind in ("txt", "lrc", "srt", "json")]
-    document = sheet.to_json(path)
+    document = sheet.to_dict()
     assert document["path"] == str(path)
     assert document["engine"] == "whisper"
     assert json.loads((tmp_path / "out" / "my vocals.json").read_text("utf-8"))["segments"] == document["segments"]

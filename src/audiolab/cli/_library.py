@@ -178,7 +178,7 @@ def export(
     from audiolab.exporters import export as run
 
     opened = open_library(library)
-    options = {"template": template} if template else {}
+    options: dict[str, Any] = {"template": template} if template else {}
     report = run(_chosen(opened, what), to, format=format_, overwrite=overwrite, **options)
     if as_json:
         print_json({"path": str(report.path), "files": [str(file) for file in report.files]})

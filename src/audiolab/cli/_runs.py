@@ -40,7 +40,7 @@ def demo(
         echo(f"rendering a song of about 38 s and processing it in {folder} (a minute or two)")
     result = run(folder, follow=_follow(as_json))
     if as_json:
-        print_json(result.to_json())
+        print_json(result.to_dict())
     else:
         _show_kit(result.kit)
         echo()
@@ -116,7 +116,7 @@ def run(
         follow=_follow(as_json),
     )
     if as_json:
-        print_json(result.to_json())
+        print_json(result.to_dict())
     else:
         _show_kit(result)
         for what, path in (("kit", result.export), ("report", result.report_page), ("library", result.library.path)):
@@ -132,7 +132,7 @@ def _slug(name: str) -> str:
 
 
 def _show_kit(result: Any) -> None:
-    document = result.to_json()
+    document = result.to_dict()
     echo(str(result.report))
     for entry in document["failed"]:
         if entry["stage"] == "add":

@@ -104,6 +104,8 @@ def add_paths(library: Library, paths: Iterable[str | Path], kind: Kind, progres
         raise ParameterError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
     found: list[Candidate | Refusal] = []
     for path in paths:
+        if not str(path):
+            raise ParameterError("a path is empty; '.' is the current folder")
         found += candidates(Path(path).expanduser())
     report = AddReport()
     total = sum(isinstance(item, Candidate) for item in found)

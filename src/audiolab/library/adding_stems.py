@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from sqlalchemy.orm import Session
@@ -13,6 +14,7 @@ from sqlalchemy.orm import Session
 from audiolab.audio import Block, BlockSource, open_source, write_blocks
 from audiolab.errors import AudioError, CatalogError
 from audiolab.library.adding import Intake, Progress, display_name, take_in
+from audiolab.library.addreport import AddLine
 from audiolab.library.clock import utc_now
 from audiolab.library.derived import refresh_facts
 from audiolab.library.finding import Candidate, candidates
@@ -33,11 +35,24 @@ __all__ = ["add_stems"]
 _BLOCK = 1 << 16
 
 
-def add_stems(library: Library, folder: Path, mix: Path | None, progress: Progress | None) -> Sound:
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    path: str
+    status: Literal["added", "existing"]
+    why: str
+    sound: Sound
+
+
+def add_stems(library: Library, folder: Path, mix: Path | None, progress: Progress | None) -> list[AddLine]:
     """Make one song of a folder (or zip) of stems.
 
     A file named `mix`, `mixture` or `master` is the song; else `mix` is; else the sum of the stems, which is exact:
     24-bit FLAC where it fits, float WAV where it goes beyond full scale or a stem is finer than 24 bits.
+
+    Returns
+    -------
+    list of AddLine
+        The song first, then its stems.
 
     Raises
     ------
@@ -128,43 +143,42 @@ def _sum_blocks(sources: Sequence[BlockSource]) -> Iterator[Block]:
         yield total.astype(np.float32)
 
 
-def _keep(library: Library, song: Intake, stems: Sequence[Intake], name: str, *, summed: bool) -> Sound:
-    names = _unique_stems(stems)
+def _keep(library: Library, song: Intake, stems: Sequence[Intake], name: str, *, summed: bool) -> list[AddLine]:
+    labels = _unique_stems(stems)
     media = {id(item): library.media.put(item.path, item.suffix) for item in (song, *stems)}
     with library.store.transaction() as session:
-        row = session.get(SoundRow, song.content_id)
-        if row is None:
-            row = _row(song, media[id(song)], song.content_id, "song", name if summed else display_name(song.name))
-            if summed:
-                row.original_name = None
-                row.made_facts = {**row.made_facts, "made_from": "sum of the stems"}
-            session.add(row)
-            note(session, library.actor, "add", row.id, after={"kind": "song", "origin": song.origin})
-        elif row.deleted_at is not None:
-            restore_rows(session, library.actor, [row.id])
-        if row.kind != "song":
+        root = _put(session, library, song, _row(song, media[id(song)], song.content_id, "song", name))
+        if root.sound.kind != "song":
             raise CatalogError(
-                f"the mix is in the library as the {row.kind} {shorten(row.name)!r}; add it as a song first"
+                f"the mix is here as the {root.sound.kind} {shorten(root.sound.name)!r}; add it as a song"
             )
-        session.flush()
-        rows = [row]
-        for stem_label, item in zip(names, stems, strict=True):
-            rows.append(_stem(session, library, row, item, media=media[id(item)], stem=stem_label))
-        refresh_facts(session, rows)
-    return Sound(library, row)
+        row = session.get_one(SoundRow, song.content_id)
+        if root.status == "added" and summed:
+            row.original_name, row.made_facts = None, {**row.made_facts, "made_from": "sum of the stems"}
+        elif root.status == "added":
+            row.name = display_name(song.name)
+        lines = [root]
+        for label, item in zip(labels, stems, strict=True):
+            identity = derived_id(hash_text("imported stems", row.id), f"{label} {item.content_id}")
+            new = _row(item, media[id(item)], identity, "stem", label)
+            new.stem, new.parent_id, new.song_id = label, row.id, row.id
+            lines.append(_put(session, library, item, new))
+        refresh_facts(session, [session.get_one(SoundRow, line.sound.id) for line in lines])
+    return [AddLine(line.path, line.status, line.why, line.sound) for line in lines]
 
 
-def _stem(session: Session, library: Library, song: SoundRow, item: Intake, *, media: str, stem: str) -> SoundRow:
-    identity = derived_id(hash_text("imported stems", song.id), f"{stem} {item.content_id}")
-    row = session.get(SoundRow, identity)
+def _put(session: Session, library: Library, item: Intake, new: SoundRow) -> _Kept:
+    row = session.get(SoundRow, new.id)
     if row is None:
-        row = _row(item, media, identity, "stem", stem)
-        row.stem, row.parent_id, row.song_id = stem, song.id, song.id
-        session.add(row)
-        note(session, library.actor, "add", row.id, after={"kind": "stem", "origin": item.origin})
-    elif row.deleted_at is not None:
+        session.add(new)
+        session.flush()
+        note(session, library.actor, "add", new.id, after={"kind": new.kind, "origin": item.origin})
+        return _Kept(item.origin, "added", "; ".join(item.notes), Sound(library, new))
+    why = f"the same audio is here as {shorten(row.name)!r}"
+    if row.deleted_at is not None:
         restore_rows(session, library.actor, [row.id])
-    return row
+        why += "; taken out of the trash"
+    return _Kept(item.origin, "existing", why, Sound(library, row))
 
 
 def _row(item: Intake, media: str, identity: str, kind: str, name: str) -> SoundRow:

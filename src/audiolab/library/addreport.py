@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from audiolab.errors import CatalogError
 from audiolab.library.sounds import Sound
 from audiolab.library.tables import html_table
 from audiolab.library.text import shorten
 
-__all__ = ["AddLine", "AddReport", "Status"]
+__all__ = ["AddLine", "AddReport", "FileNote", "Status"]
 
 Status: TypeAlias = Literal["added", "existing", "skipped", "failed"]
+
+
+class FileNote(NamedTuple):
+    """A file and why it is not in the library."""
+
+    path: str
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,33 +48,37 @@ class AddReport:
 
     lines: list[AddLine] = field(default_factory=list)
 
-    def _with(self, status: Status) -> list[AddLine]:
-        return [line for line in self.lines if line.status == status]
+    def _sounds(self, *statuses: Status) -> list[Sound]:
+        found = (line.sound for line in self.lines if line.status in statuses)
+        return list(dict.fromkeys(sound for sound in found if sound is not None))
+
+    def _notes(self, status: Status) -> list[FileNote]:
+        return [FileNote(line.path, line.why) for line in self.lines if line.status == status]
 
     @property
-    def added(self) -> list[AddLine]:
-        """Files that are new."""
-        return self._with("added")
+    def added(self) -> list[Sound]:
+        """New sounds."""
+        return self._sounds("added")
 
     @property
-    def existing(self) -> list[AddLine]:
-        """Files whose sound was there already, whatever its name."""
-        return self._with("existing")
+    def existing(self) -> list[Sound]:
+        """Sounds that were there already, whatever the file's name; `lines` say under which."""
+        return [sound for sound in self._sounds("existing") if sound not in self.added]
 
     @property
-    def skipped(self) -> list[AddLine]:
+    def skipped(self) -> list[FileNote]:
         """Files that are no audio, with the reason."""
-        return self._with("skipped")
+        return self._notes("skipped")
 
     @property
-    def failed(self) -> list[AddLine]:
+    def failed(self) -> list[FileNote]:
         """Files that could not be added, with the reason."""
-        return self._with("failed")
+        return self._notes("failed")
 
     @property
     def sounds(self) -> list[Sound]:
         """The sounds, new and known, each once."""
-        return list(dict.fromkeys(line.sound for line in self.lines if line.sound is not None))
+        return self._sounds("added", "existing")
 
     @property
     def sound(self) -> Sound:

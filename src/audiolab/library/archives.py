@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import zipfile
 import zlib
@@ -51,11 +52,13 @@ class Member:
 def is_zip(path: Path) -> bool:
     """Say whether a file is a zip archive, by its content."""
     try:
+        if not os.path.isfile(path):  # noqa: PTH113 - opening a pipe would wait for ever
+            return False
         with path.open("rb") as file:
             if file.read(4) not in {b"PK\x03\x04", b"PK\x05\x06"}:
                 return False
         return zipfile.is_zipfile(path)
-    except OSError:
+    except (OSError, ValueError):
         return False
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -169,7 +170,7 @@ class Collection:
 
 
 class Collections(Mapping[str, Collection]):
-    """All collections of a library, by name."""
+    """All collections of a library by name, in order: `lib.collections["kit"]`."""
 
     def __init__(self, library: Library) -> None:
         self.library = library
@@ -185,8 +186,10 @@ class Collections(Mapping[str, Collection]):
             return dict(session.execute(statement).all())
 
     def __getitem__(self, name: str) -> Collection:
-        if name not in self._counts():
-            raise KeyError(name)
+        counts = self._counts()
+        if name not in counts:
+            near = difflib.get_close_matches(name, counts, 1)
+            raise KeyError(f"there is no collection {shorten(name)!r}" + (f"; {near[0]!r}?" if near else ""))
         return Collection(self.library, name)
 
     def __iter__(self) -> Iterator[str]:

@@ -84,7 +84,7 @@ def _same(column: InstrumentedAttribute[Any], text: str) -> Condition:
 
 
 def _free_text(value: Value) -> Condition:
-    text = value.text if isinstance(value, Text) else str(value)
+    text = clean_text(value.text if isinstance(value, Text) else str(value))
     return _like(SoundRow.search, text) | _has_tag(func.lower(TagRow.label).contains(text.lower(), autoescape=True))
 
 

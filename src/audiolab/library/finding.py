@@ -62,9 +62,9 @@ def candidates(path: Path, limits: ArchiveLimits | None = None) -> Iterator[Cand
     Links are followed, but no folder is visited twice.
     """
     name = clean_text(os.path.basename(os.path.abspath(path)) or "folder")  # noqa: PTH100, PTH119 - links keep their names
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112 - unlike Path.is_dir it takes any text
         yield from _folder(path, name, limits, {_identity(path)})
-    elif path.is_file() and is_zip(path):
+    elif is_zip(path):
         yield from _zip(path, name, limits)
     else:
         yield Candidate(name, name, partial(_as_it_is, path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
@@ -77,8 +78,8 @@ class Library(Edits, Journal):
     def __init__(self, path: str | Path | None = None, *, actor: str | None = None) -> None:
         settings = get_settings()
         self.path = settings.path(settings.library if path is None else path).absolute()
-        refuse_bad_place(self.path)
         try:
+            refuse_bad_place(self.path)
             for name in ("media", "records", "tmp", "cache"):
                 (self.path / name).mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -263,23 +264,33 @@ class Library(Edits, Journal):
         AudioError
             If a single file is not audio or damaged; in a folder, zip or list the report says so and the rest goes on.
         """
-        if stems is not None:
-            if paths is not None and not isinstance(paths, (str, Path)):
-                raise ParameterError("with stems, give one mix or none")
-            return add_stems(
-                self, Path(stems).expanduser(), None if paths is None else Path(paths).expanduser(), progress
-            )
-        if paths is None:
+        if stems is None and paths is None:
             raise ParameterError("there is nothing to add: give a file, a folder, a zip or a list of these")
-        if not isinstance(paths, (str, Path)):
-            return add_paths(self, paths, kind, progress)
-        path = Path(paths).expanduser()
-        report = add_paths(self, [path], kind, progress)
-        if path.is_dir() or is_zip(path):
+        if stems is not None:
+            return self.add_report(paths, kind, stems=stems, progress=progress).sounds[0]
+        report = self.add_report(paths, kind, progress=progress)
+        if not isinstance(paths, (str, Path)) or _holds_many(paths):
             return report
         if report.failed:
             raise AudioError(report.failed[0].why)
         return report.sound
+
+    def add_report(
+        self,
+        paths: str | Path | Iterable[str | Path] | None,
+        kind: Kind = "auto",
+        *,
+        stems: str | Path | None = None,
+        progress: Progress | None = None,
+    ) -> AddReport:
+        """Add like `add`, but always give a report; a bad file in it never raises."""
+        if stems is not None:
+            if paths is not None and not isinstance(paths, (str, Path)):
+                raise ParameterError("with stems, give one mix or none")
+            mix = None if paths is None or Path(paths) == Path(stems) else Path(paths).expanduser()
+            return AddReport(add_stems(self, Path(stems).expanduser(), mix, progress))
+        listed = [paths] if isinstance(paths, (str, Path)) else list(paths or ())
+        return add_paths(self, listed, kind, progress)
 
     # ---- finding -------------------------------------------------------------------------------
 
@@ -395,6 +406,11 @@ class Library(Edits, Journal):
             ("collections", stats["collections"]),
         ]
         return html_table(str(self.path), ("", ""), rows, note="; ".join(self.warnings))
+
+
+def _holds_many(path: str | Path) -> bool:
+    path = Path(path).expanduser()
+    return os.path.isdir(path) or is_zip(path)  # noqa: PTH112 - unlike Path.is_dir it takes any text
 
 
 def _login() -> str:

@@ -38,6 +38,7 @@ class Store:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.engine = _sqlite_engine(self.path)
+        self.closed = False
         try:
             self._upgrade()
         except BaseException:
@@ -53,6 +54,8 @@ class Store:
         write : bool
             Take the write lock at once, so that what was read cannot change before it is written.
         """
+        if self.closed:
+            raise CatalogError(f"the library {str(self.path.parent)!r} is closed; open it again")
         with _translated(self.path):
             connection = self.engine.connect().execution_options(audiolab_write=write)
             try:
@@ -64,6 +67,7 @@ class Store:
 
     def close(self) -> None:
         """Close all connections; SQLite then folds its log into the one file."""
+        self.closed = True
         self.engine.dispose()
 
     def problems(self) -> list[str]:

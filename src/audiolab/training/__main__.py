@@ -12,6 +12,7 @@ from pathlib import Path
 
 from audiolab.errors import AudiolabError
 from audiolab.stages.classification.encoder import MODEL_FOLDER
+from audiolab.training.settings import ClassifierConfig, load_config
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -32,13 +33,11 @@ def main(arguments: list[str] | None = None) -> int:
     import torch
 
     from audiolab.training.running import Run, cross_validate, prepare_data, train_final
-    from audiolab.training.settings import load_config
 
     torch.set_num_threads(options.threads)
     try:
         config = load_config(options.config)
-        key = hashlib.sha256(config.model_dump_json().encode()).hexdigest()[:12]
-        run = Run(config, options.work, key, options.mlflow)
+        run = Run(config, options.work, _key(config, options.data), options.mlflow)
         data = prepare_data(options.data, config, options.work)
         crossed = cross_validate(run, data)
         final = train_final(run, data)
@@ -50,6 +49,15 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"audiolab: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _key(config: ClassifierConfig, data: Path) -> str:
+    """Name the folder of intermediate results by what they depend on, but for the code."""
+    manifest = data / "manifest.csv" if data.is_dir() else data
+    digest = hashlib.sha256(config.model_dump_json().encode())
+    if manifest.is_file():
+        digest.update(manifest.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from audiolab.audio import atomic_path
 from audiolab.training.manifest import Entry
 from audiolab.training.settings import ClassifierConfig
 
-__all__ = ["write_card"]
+__all__ = ["score_tables", "write_card"]
 
 _NAMES = {
     "cnn": "this model",
@@ -48,18 +48,8 @@ def write_card(
         "ride), tom, percussion; 11 classes: kick, snare, clap, rim, cymbal (with hats), tom, cowbell, percussion,",
         "tonal, vocal, fx; a best label outside the true class counts as wrong.",
         "",
-        *_table("Sources that the shipped model learned from", scores["out_of_fold"]),
+        *score_tables(scores),
     ]
-    if "out_of_fold_other_sources" in scores:
-        lines += _table(
-            "Sources that are never learned from but share recordings with some that are (same folds)",
-            scores["out_of_fold_other_sources"],
-        )
-    if "final_on_unseen_sources" in scores:
-        final = scores["final_on_unseen_sources"]
-        lines += _table("The shipped weights themselves, on sources that they never heard", {"cnn": final["cnn"]})
-        parts = [f"{name} {row['accuracy']:.2f} ({row['sounds']})" for name, row in final["by_source"].items()]
-        lines += [f"By source: {', '.join(parts)}.", ""]
     lines += _details(scores, config)
     lines += _sources(entries, counts)
     lines += [
@@ -76,6 +66,23 @@ def write_card(
     ]
     with atomic_path(path) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def score_tables(scores: Mapping[str, Any]) -> list[str]:
+    """Give the tables of scores as lines of Markdown."""
+    lines = _table("Sources that the shipped model learned from", scores["out_of_fold"])
+    if "out_of_fold_other_sources" in scores:
+        lines += _table(
+            "Sources that are never learned from but share recordings with some that are (same folds)",
+            scores["out_of_fold_other_sources"],
+        )
+    if "final_on_unseen_sources" in scores:
+        final = scores["final_on_unseen_sources"]
+        beside = {name: one for name, one in final.items() if name in _NAMES}
+        lines += _table("The shipped weights themselves, on sources that they never heard", beside)
+        parts = [f"{name} {row['accuracy']:.2f} ({row['sounds']})" for name, row in final["by_source"].items()]
+        lines += [f"By source: {', '.join(parts)}.", ""]
+    return lines
 
 
 def _percent(score: Mapping[str, Any]) -> str:

@@ -15,9 +15,7 @@ from audiolab.audio import atomic_path
 from audiolab.training.card import write_card
 from audiolab.training.data import RENDERED, Sounds
 from audiolab.training.export import encoder_of, export_encoder, head_of, write_model
-from audiolab.training.fitting import Judged
-from audiolab.training.module import ClassifierModule
-from audiolab.training.running import Prepared, Run
+from audiolab.training.running import Final, Prepared, Run
 from audiolab.training.scoring import calibration_error, fit_temperature, score, softmax, unknown_threshold
 
 __all__ = ["finish"]
@@ -33,7 +31,7 @@ def finish(
     run: Run,
     data: Prepared,
     crossed: Mapping[str, Any],
-    final: tuple[ClassifierModule, Sounds, Judged | None],
+    final: Final,
     folder: Path,
 ) -> dict[str, Any]:
     """Write encoder.onnx, head.npz, model.json, scores.json and MODEL_CARD.md.
@@ -48,10 +46,9 @@ def finish(
     temperature = fit_temperature(ours["logits"], ours["truth"])
     probabilities = softmax(ours["logits"], temperature)
     threshold = unknown_threshold(probabilities, ours["truth"], config.unknown.precision)
-    module, external, judged = final
-    encoder = export_encoder(encoder_of(module))
+    encoder = export_encoder(encoder_of(final.module))
     digest = hashlib.sha256(encoder).hexdigest()
-    head = head_of(module, digest, temperature=temperature, unknown_below=threshold)
+    head = head_of(final.module, digest, temperature=temperature, unknown_below=threshold)
     write_model(folder, encoder, head)
 
     scores: dict[str, Any] = {
@@ -65,13 +62,13 @@ def finish(
     }
     if crossed["others"]:
         scores["out_of_fold_other_sources"] = _beside(crossed["others"], config.labels, threshold, temperature)
-    if judged is not None:
-        sources = [entry.source for entry in external.entries]
-        p = softmax(judged.logits, temperature)
+    if final.judged is not None:
+        sources = [entry.source for entry in final.external.entries]
+        p = softmax(final.judged.logits, temperature)
         scores["final_on_unseen_sources"] = {
-            "cnn": score(p, external.labels, config.labels, sources, unknown_below=threshold),
-            "by_source": _by_source(p, external),
-        }
+            name: score(q, final.external.labels, config.labels, sources, unknown_below=below)
+            for name, q, below in (("cnn", p, threshold), *((k, q, 0.0) for k, q in final.beside.items()))
+        } | {"by_source": _by_source(p, final.external)}
     scores["drum_head"] = _drums(crossed["drums"], tuple(config.drums))
     scores["summary"] = _summary(scores)
     with atomic_path(folder / "scores.json") as temporary:

@@ -24,7 +24,7 @@ from audiolab.training.manifest import Entry, check_no_leak, fold_numbers, link_
 from audiolab.training.module import ClassifierModule
 from audiolab.training.settings import ClassifierConfig
 
-__all__ = ["Prepared", "Run", "cross_validate", "prepare_data", "train_final"]
+__all__ = ["Final", "Prepared", "Run", "cross_validate", "prepare_data", "train_final"]
 
 log = logging.getLogger("audiolab.training")
 
@@ -55,6 +55,16 @@ class Run:
     def kept(self, name: str) -> Path:
         """Give the path of an intermediate result."""
         return self.work / self.key / name
+
+
+@dataclass(frozen=True)
+class Final:
+    """The model that ships, and what it and trees of the same training say of sources that they never heard."""
+
+    module: ClassifierModule
+    external: Sounds
+    judged: Judged | None
+    beside: dict[str, NDArray[np.float64]]
 
 
 def prepare_data(data: Path, config: ClassifierConfig, work: Path) -> Prepared:
@@ -102,7 +112,7 @@ def cross_validate(run: Run, data: Prepared) -> dict[str, Any]:
         }
         tests = {name: test.part(_untainted(train, test)) for name, test in tests.items()}
         path = run.kept(f"fold-{fold}.npz")
-        if not path.is_file():
+        if not _fits(path, tests):
             log.info(
                 "fold %d: %d sounds to learn from, %d to judge", fold, len(train.entries), len(tests["ours"].entries)
             )
@@ -140,6 +150,14 @@ def cross_validate(run: Run, data: Prepared) -> dict[str, Any]:
     }
 
 
+def _fits(path: Path, tests: dict[str, Sounds]) -> bool:
+    """Say whether kept predictions are there and are of as many sounds as there are now."""
+    if not path.is_file():
+        return False
+    with np.load(path, allow_pickle=False) as kept:
+        return all(len(kept[f"{name}_logits"]) == len(test.entries) for name, test in tests.items() if test.entries)
+
+
 def _join(parts: Sequence[tuple[Sounds, dict[str, Any]]]) -> dict[str, Any]:
     joined = {key: np.concatenate([arrays[key] for _, arrays in parts]) for key in parts[0][1]}
     joined["truth"] = np.concatenate([sounds.labels for sounds, _ in parts])
@@ -154,7 +172,7 @@ def _save(path: Path, arrays: dict[str, Any]) -> None:
         np.savez(file, **arrays)
 
 
-def train_final(run: Run, data: Prepared) -> tuple[ClassifierModule, Sounds, Judged | None]:
+def train_final(run: Run, data: Prepared) -> Final:
     """Train on everything that may ship; judge the sounds that no linked source of it has touched."""
     from safetensors.torch import load_file, save_file
 
@@ -168,4 +186,13 @@ def train_final(run: Run, data: Prepared) -> tuple[ClassifierModule, Sounds, Jud
         module = fit(data.sounds, run.config, run_name="final", mlflow_uri=run.mlflow_uri)
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file({name: tensor.contiguous() for name, tensor in module.state_dict().items()}, path)
-    return module, external, judge(module, external) if len(external.entries) else None
+    if not external.entries:
+        return Final(module, external, None, {})
+    features, heard = statistics(data.sounds), statistics(external)
+    beside = {
+        kind: trees_probabilities(
+            fit_trees(features, data.sounds.labels, kind=kind, seed=run.config.seed), heard, len(run.config.labels)
+        )
+        for kind in ("extra", "forest")
+    }
+    return Final(module, external, judge(module, external), beside)

@@ -27,9 +27,9 @@ class DemoResult:
     folder: Path
     comparison: dict[str, Any]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Give what `audiolab demo --json` prints: the run's document and the comparison."""
-        return {**self.kit.to_json(), "folder": str(self.folder), "comparison": self.comparison}
+        return {**self.kit.to_dict(), "folder": str(self.folder), "comparison": self.comparison}
 
 
 def demo(to: str | Path, *, follow: Callable[[Run], RunReport] = Run.wait, client: Any = None) -> DemoResult:

@@ -37,7 +37,7 @@ class KitResult:
         """True if nothing failed."""
         return not self.not_added and not self.report.failed and self.report.status == "done"
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Give the document that `audiolab run --json` prints."""
         failed: list[dict[str, Any]] = [{"sound": path, "stage": "add", "why": why} for path, why in self.not_added]
         failed += self.report.reasons("failed")

@@ -39,7 +39,7 @@ class Classification:
     drums: dict[str, float]
     kind: Kind
 
-    def to_json(self, path: str | Path | None = None) -> dict[str, Any]:
+    def to_dict(self, path: str | Path | None = None) -> dict[str, Any]:
         """Give the JSON document; `path` replaces the name."""
         return {"path": str(self.name if path is None else path), **self.item()}
 

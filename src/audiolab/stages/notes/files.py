@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audiolab.audio import Block, BlockSource, Seconds, TempoMap, as_source, require_stereo
+from audiolab.audio import Block, BlockSource, Seconds, TempoMap, as_source, atomic_path, require_stereo
 from audiolab.errors import AudiolabError, ParameterError
 from audiolab.stages.base import Document, Progress, no_progress
 from audiolab.stages.notes.drums import drum_notes
@@ -47,10 +48,10 @@ class Transcription:
         """Write a MIDI file."""
         return write_midi(path, [self.track()], self.tempo_map, duration=self.duration)
 
-    def to_json(self, path: str | Path | None = None) -> dict[str, Any]:
-        """Give the document that `audiolab midi --json` prints; `path` is the sound's name in it."""
+    def to_dict(self) -> dict[str, Any]:
+        """Give the document that `audiolab midi --json` prints."""
         document: dict[str, Any] = {
-            "path": str(path) if path is not None else self.path,
+            "path": self.path,
             "midi": None if self.midi is None else str(self.midi),
             "bpm": self.document["bpm"],
             "notes": [
@@ -60,6 +61,12 @@ class Transcription:
         if self.remarks:
             document["remarks"] = list(self.remarks)
         return document
+
+    def to_json(self, path: str | Path) -> Path:
+        """Write `to_dict` to a file."""
+        with atomic_path(path) as temporary:
+            temporary.write_text(json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        return Path(path)
 
     def __len__(self) -> int:
         return len(self.notes)
@@ -155,10 +162,11 @@ def _fixed_tempo(tempo_map: TempoMap | float | None, bpm: float | None) -> Tempo
 
 def _find_tempo(source: BlockSource) -> tuple[TempoMap, tuple[str, ...]]:
     """Ask `analyze`; a sound that has no tempo gets MIDI's default."""
-    from audiolab.stages.analysis import analyze
+    from audiolab.stages import analysis
 
+    analyze = getattr(analysis, "analyze", None)
     try:
-        found = analyze(source).tempo_map
+        found = None if analyze is None else analyze(source).tempo_map
         why = "no tempo was found"
     except AudiolabError as error:
         found, why = None, f"no tempo was found ({error})"

@@ -61,7 +61,7 @@ class MidiParams(Params):
     exact_times: bool | None = Field(None, description="Exact frame times, and notes to the very end of the sound")
     ghost_db: float | None = Field(None, ge=0, le=120, description="Drop notes this far below the loudest moment")
     program: int | None = Field(None, ge=0, le=127, description="General MIDI program, counted from 0")
-    drum_threshold: float = Field(0.5, gt=0, le=1, description="Least probability of a drum class at an onset")
+    drum_threshold: float = Field(0.3, gt=0, le=1, description="Least probability of a drum class at an onset")
 
 
 @dataclass(frozen=True, slots=True)

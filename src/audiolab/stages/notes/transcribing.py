@@ -77,14 +77,14 @@ def transcribe(
 
 
 def _without_ghosts(events: list[NoteEvent], level: NDArray[np.float32], down: float) -> list[NoteEvent]:
-    """Drop notes that are nowhere loud enough.
+    """Drop notes during most of which there is next to nothing to hear.
 
     The network levels each window out, so it hears notes in a stem's faint bleed, in dither and in an offset.
     """
     if not events:
         return []
     least = max(float(level.max()) * 10 ** (-down / 20), _FAINTEST)
-    return [event for event in events if level[event.start : event.stop].max() >= least]
+    return [event for event in events if np.median(level[event.start : event.stop]) >= least]
 
 
 def _pitch(hertz: float | None) -> int | None:

@@ -97,7 +97,7 @@ def to_srt(sheet: LyricSheet) -> str:
 
 def to_json_text(sheet: LyricSheet) -> str:
     """Give the document of `audiolab lyrics --json`."""
-    return json.dumps(sheet.to_json(), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+    return json.dumps(sheet.to_dict(), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
 
 
 FORMATS: Mapping[str, Callable[[LyricSheet], str]] = {

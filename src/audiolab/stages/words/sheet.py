@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audiolab.audio import Seconds
+from audiolab.audio import Seconds, atomic_path
 
 __all__ = ["Line", "LyricSheet", "Word"]
 
@@ -92,14 +93,20 @@ class LyricSheet:
             ],
         }
 
-    def to_json(self, path: str | Path | None = None) -> dict[str, Any]:
-        """Give the document that `audiolab lyrics --json` prints; `path` is the sound's name in it."""
-        document = {"path": str(path) if path is not None else self.path, **self.document()}
+    def to_dict(self) -> dict[str, Any]:
+        """Give the document that `audiolab lyrics --json` prints."""
+        document = {"path": self.path, **self.document()}
         if self.files:
             document["files"] = [str(file) for file in self.files]
         if self.remarks:
             document["remarks"] = list(self.remarks)
         return document
+
+    def to_json(self, path: str | Path) -> Path:
+        """Write `to_dict` to a file."""
+        with atomic_path(path) as temporary:
+            temporary.write_text(json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        return Path(path)
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any], path: str = "") -> LyricSheet:
