@@ -38,6 +38,12 @@ def test_every_class_above_the_threshold_is_a_note():
     assert pitches(item("kick", kick=0.9, closed_hat=0.6), threshold=0.95) == [[36]]
 
 
+def test_cymbals_are_told_apart_by_the_labels():
+    crash = {**item(cymbal=0.9), "top": [["crash", 0.5], ["ride", 0.2]]}
+    ride = {**item(cymbal=0.9, kick=0.8), "top": [["ride", 0.5]]}
+    assert pitches(crash, ride, item(cymbal=0.9)) == [[49], [36, 51], [49]]
+
+
 def test_a_hat_is_open_or_closed():
     assert pitches(item(closed_hat=0.7, open_hat=0.8), item(closed_hat=0.9, open_hat=0.8)) == [[46], [42]]
 

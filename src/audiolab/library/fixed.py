@@ -1,45 +1,17 @@
-"""What never changes of a sound, and its audio under the user's name for it."""
+"""What never changes of a sound."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from audiolab.audio import Block, BlockSource, Frames
+from audiolab.audio import Frames
 
 if TYPE_CHECKING:
     from audiolab.library.models import SoundRow
 
-__all__ = ["Fixed", "NamedSource"]
-
-
-@dataclass(frozen=True, slots=True)
-class NamedSource:
-    """A source under the user's name for it: the media store knows files by their hash only."""
-
-    parent: BlockSource
-    name: str
-
-    @property
-    def sample_rate(self) -> int:
-        """Frames a second."""
-        return self.parent.sample_rate
-
-    @property
-    def channels(self) -> int:
-        """Number of channels."""
-        return self.parent.channels
-
-    @property
-    def frames(self) -> Frames:
-        """Length in frames."""
-        return self.parent.frames
-
-    def blocks(self, size: Frames = 1 << 16, *, start: Frames = 0, stop: Frames | None = None) -> Iterator[Block]:
-        """Yield blocks; see `BlockSource`."""
-        yield from self.parent.blocks(size, start=start, stop=stop)
+__all__ = ["Fixed"]
 
 
 class Fixed:

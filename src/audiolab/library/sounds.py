@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from audiolab.audio import Audio, BlockSource, TempoMap, View, open_source
+from audiolab.audio import Audio, BlockSource, Named, TempoMap, View, open_source
 from audiolab.errors import CatalogError
-from audiolab.library.fixed import Fixed, NamedSource
+from audiolab.library.fixed import Fixed
 from audiolab.library.tables import html_table, seconds_text
 from audiolab.library.text import shorten
 
@@ -164,11 +164,11 @@ class Sound(Fixed):
     def source(self) -> BlockSource:
         """Open it as a stream of blocks."""
         if self.media is not None:
-            return NamedSource(open_source(self.path), self.name)
+            return Named(open_source(self.path), self.name)
         parent = self.parent
         if parent is None or self.start is None or self.stop is None:
             raise CatalogError(f"{self.name!r} has neither a file nor a parent; run `audiolab fsck`")
-        return NamedSource(View(parent.source(), self.start, self.stop), self.name)
+        return Named(View(parent.source(), self.start, self.stop), self.name)
 
     def audio(self) -> Audio:
         """Read it into memory."""

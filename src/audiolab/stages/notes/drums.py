@@ -11,7 +11,7 @@ from audiolab.audio import Audio, BlockSource, View, to_frames
 from audiolab.errors import ParameterError
 from audiolab.stages.notes.midi_file import Note
 
-__all__ = ["DRUM_KEYS", "drum_notes", "tom_key"]
+__all__ = ["CYMBAL", "DRUM_KEYS", "drum_notes", "tom_key"]
 
 DRUM_KEYS: Mapping[str, int] = {
     "kick": 36,
@@ -27,6 +27,8 @@ DRUM_KEYS: Mapping[str, int] = {
     "percussion": 63,
 }
 """General MIDI percussion keys; a tom is 45, 47 or 50 by its pitch, percussion is "open high conga"."""
+CYMBAL = "cymbal"
+"""The classifier's one class for crash and ride; its labels tell them apart."""
 
 _LONGEST = 0.1
 """Seconds: drum samplers ignore a note's end, and short notes are easy to edit."""
@@ -87,7 +89,12 @@ def drum_notes(
 
 def _classes(item: Mapping[str, Any], threshold: float) -> dict[str, float]:
     """Pick the drum classes of one cut, likeliest first."""
-    probabilities = {name: float(p) for name, p in (item.get("drums") or {}).items() if name in DRUM_KEYS}
+    drums = dict(item.get("drums") or {})
+    if CYMBAL in drums:
+        labels = dict(item.get("top") or ())
+        which = "ride" if labels.get("ride", 0.0) > labels.get("crash", 0.0) else "crash"
+        drums[which] = max(drums.pop(CYMBAL), drums.get(which, 0.0))
+    probabilities = {name: float(p) for name, p in drums.items() if name in DRUM_KEYS}
     likely = {name: p for name, p in probabilities.items() if p >= threshold}
     label = item.get("label")
     if not likely and label in DRUM_KEYS:
