@@ -13,6 +13,8 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from hypothesis import given
+from hypothesis import strategies as st
 from library_making import (
     analysis,
     classifying,
@@ -30,6 +32,7 @@ from library_making import (
 import audiolab.library as library_package
 from audiolab.errors import CatalogError, ParameterError
 from audiolab.library import Library, Record
+from audiolab.library.ids import derived_id, hash_text, set_id, view_id
 from audiolab.library.models import Base
 from audiolab.library.places import network_filesystem
 from audiolab.library.store import HEAD
@@ -177,6 +180,24 @@ class TestFinding:
                 lib.sound(nothing)
         assert b.rename("deadbeef").name == "deadbeef"
         assert lib.sound("deadbeef") == b
+
+
+class TestIds:
+    """Ids are on disk: they must never change."""
+
+    def test_golden(self) -> None:
+        assert derived_id("ab" * 32, "drums") == "ef366f71a89d2229080c3478b617b6195f78cdd52c13ba46065c7d8a48e66008"
+        assert view_id("cd" * 32, 0, 44_100) == "b9680ca792d32e81a38ac97c0b046ecaf79739a43bb5a5c286eb7806bef9bd7d"
+        assert set_id("ab" * 32) == "119bb02b2bcebffc2037e7eed76fda063d3dac4a124dbcae87110215142f97e1"
+
+    @given(st.lists(st.text(max_size=5), min_size=1, max_size=4), st.lists(st.text(max_size=5), min_size=1, max_size=4))
+    def test_parts_never_run_together(self, left: list[str], right: list[str]) -> None:
+        assert (hash_text(*left) == hash_text(*right)) == (left == right)
+
+    @pytest.mark.parametrize(("start", "stop"), [(5, 5), (6, 5), (-1, 5)])
+    def test_empty_views_are_refused(self, start: int, stop: int) -> None:
+        with pytest.raises(ParameterError):
+            view_id("ab" * 32, start, stop)
 
 
 class TestTags:
@@ -332,6 +353,11 @@ class TestSounds:
             made(1).strftime("%Y-%m-%d"),
         ):
             assert word in text, word
+        keep(lib, classifying(drums.samples, {"kick": 0.9}))
+        drums.samples[1].tag("rim")
+        said = drums.samples[1].explain().tags
+        assert said[0] == "rim (human)"
+        assert said[1].startswith("kick (model 0.90, classify head@1:")
         document = told.to_dict()
         assert document["parent"]["made"]["made_at"] == made(1).isoformat()
         assert document["parent"]["parent"]["file"]["name"] == "song.wav"

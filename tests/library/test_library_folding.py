@@ -402,3 +402,25 @@ class TestOverlays:
         for factor in (0, 99, "two"):
             with pytest.raises(ValueError, match="tempo_factor"):
                 song.edit("analyze", tempo_factor=factor)
+
+    def test_peoples_labels_reach_the_stages_that_need_them(self, lib: Library, tmp_path: Path) -> None:
+        """Drum MIDI is made from the labels: a corrected one must change its input, and so its key."""
+        _, drums = song_with_samples(lib, tmp_path / "song.wav")
+        samples = drums.samples
+        items = [{"label": "kick", "confidence": 0.9, "drums": {"kick": 0.9, "tom": 0.3}, "kind": "one-shot"}] * 4
+        record = classifying(samples, {"kick": 0.9})
+        keep(lib, record.model_copy(update={"document": {"head": "x", "items": items}}))
+        assert lib.effective(drums.id, "classify")["items"] == items
+        samples[0].tag("reject")
+        assert lib.effective(drums.id, "classify")["items"] == items
+        samples[1].tag("snare")
+        samples[1].tag("rim", 0.8)
+        samples[2].untag("kick")
+        found = lib.effective(drums.id, "classify")["items"]
+        assert found[0] == found[3] == items[0]
+        assert found[1] == {
+            "label": "rim", "confidence": 0.8, "drums": {"rim": 0.8, "snare": 1.0},
+            "kind": "one-shot", "source": "human",
+        }  # fmt: skip
+        assert found[2] == {**items[0], "label": "unknown", "confidence": 0.0, "drums": {"tom": 0.3}, "source": "human"}
+        assert lib.latest_result(drums.id, "classify").document["items"] == items
