@@ -200,7 +200,16 @@ _DRUMS: dict[str, Callable[[int, np.random.Generator], Array]] = {
     "tambourine": _tambourine,
     "tom": instruments.tom,
 }
-_MIX = {"kick": 1.0, "snare": 0.8, "clap": 0.7, "rim": 0.6, "closed_hat": 0.5, "open_hat": 0.4, "crash": 0.35, "ride": 0.4}
+_MIX = {
+    "kick": 1.0,
+    "snare": 0.8,
+    "clap": 0.7,
+    "rim": 0.6,
+    "closed_hat": 0.5,
+    "open_hat": 0.4,
+    "crash": 0.35,
+    "ride": 0.4,
+}
 _LOUD = {"X": 1.0, "x": 0.65, "g": 0.25}
 _DEGREES = {"major": (0, 5, 7, 9, 2, 4), "minor": (0, 8, 3, 10, 5, 7)}
 
@@ -287,7 +296,9 @@ def render_style(
                 if fill and step >= per_bar // 2 and drum != "kick":
                     continue
                 if pattern[step] != ".":
-                    stage.add(time + stage.late.get(drum, 0.0), sounds[drum], gains[drum] * drum_level * _LOUD[pattern[step]])
+                    stage.add(
+                        time + stage.late.get(drum, 0.0), sounds[drum], gains[drum] * drum_level * _LOUD[pattern[step]]
+                    )
             if fill and step >= per_bar // 2 and drums:
                 stage.add(time, sounds.get("snare", next(iter(sounds.values()))), 0.7 * drum_level)
             if (mark := rhythm["bass"][step]) != ".":
@@ -305,7 +316,9 @@ def render_style(
     if rough and rng.random() < 0.6:
         _scatter(stage, grid[-1], [root % 12 for root in roots], drum_level)
     beats = grid[:-1][:: style.steps]
-    return Piece(stage.finish(), rate, name, bpm, beats, beats[:: style.beats], style.beats, (tonic, mode), tuple(chords))
+    return Piece(
+        stage.finish(), rate, name, bpm, beats, beats[:: style.beats], style.beats, (tonic, mode), tuple(chords)
+    )
 
 
 def _scatter(stage: _Stage, seconds: float, roots: Sequence[int], level: float) -> None:
@@ -363,7 +376,11 @@ class _Stage:
         self.cache: dict[tuple[str, tuple[int, ...], int], Array] = {}
 
     def add(self, time: float, wave: Array, gain: float) -> None:
-        frame = max(0, round((time + self.rng.normal(0, self.jitter)) * self.rate)) if self.jitter else round(time * self.rate)
+        frame = (
+            max(0, round((time + self.rng.normal(0, self.jitter)) * self.rate))
+            if self.jitter
+            else round(time * self.rate)
+        )
         part = self.out[frame : frame + len(wave)]
         part += wave[: len(part)] * gain * self.rng.uniform(0.8, 1.0)
 
@@ -385,7 +402,9 @@ class _Stage:
             size = int(self.rng.uniform(0.1, 0.8) * self.rate)
             tail = self.rng.standard_normal(size) * np.exp(-np.arange(size) / (size / 5))
             wet = fftconvolve(self.out, tail)[: len(self.out)]
-            self.out = self.out + wet * (self.rng.uniform(0.05, 0.3) * np.abs(self.out).max() / max(1e-9, np.abs(wet).max()))
+            self.out = self.out + wet * (
+                self.rng.uniform(0.05, 0.3) * np.abs(self.out).max() / max(1e-9, np.abs(wet).max())
+            )
         self.out *= 0.7 / max(1e-9, np.abs(self.out).max())
         self.out += 10 ** (self.rng.uniform(-80, -45) / 20) * self.rng.standard_normal(len(self.out))
         return self.out.astype(np.float32)[None, :]

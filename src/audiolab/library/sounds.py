@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from audiolab.audio import Audio, Block, BlockSource, Frames, TempoMap, View, open_source
+from audiolab.audio import Audio, BlockSource, Frames, Named, TempoMap, View, open_source
 from audiolab.errors import CatalogError
 from audiolab.library.tables import html_table, seconds_text
 from audiolab.library.text import shorten
@@ -20,37 +19,10 @@ if TYPE_CHECKING:
     from audiolab.library.provenance import Provenance
     from audiolab.library.tags import Role, Tag
 
-__all__ = ["NamedSource", "Sound", "Sounds", "Stems", "ids_of"]
+__all__ = ["Sound", "Sounds", "Stems", "ids_of"]
 
 # Stages whose documents have a name of their own on a sound; the library imports none of them.
 _TEMPO, _NOTES, _LYRICS = "analyze", "midi", "lyrics"
-
-
-@dataclass(frozen=True, slots=True)
-class NamedSource:
-    """A source under the user's name for it: the media store knows files by their hash only."""
-
-    parent: BlockSource
-    name: str
-
-    @property
-    def sample_rate(self) -> int:
-        """Frames a second."""
-        return self.parent.sample_rate
-
-    @property
-    def channels(self) -> int:
-        """Number of channels."""
-        return self.parent.channels
-
-    @property
-    def frames(self) -> Frames:
-        """Length in frames."""
-        return self.parent.frames
-
-    def blocks(self, size: Frames = 1 << 16, *, start: Frames = 0, stop: Frames | None = None) -> Iterator[Block]:
-        """Yield blocks; see `BlockSource`."""
-        yield from self.parent.blocks(size, start=start, stop=stop)
 
 
 class Stems(dict[str, "Sound"]):
@@ -288,11 +260,11 @@ class Sound:
     def source(self) -> BlockSource:
         """Open it as a stream of blocks."""
         if self.media is not None:
-            return NamedSource(open_source(self.path), self.name)
+            return Named(open_source(self.path), self.name)
         parent = self.parent
         if parent is None or self.start is None or self.stop is None:
             raise CatalogError(f"{self.name!r} has neither a file nor a parent; run `audiolab fsck`")
-        return NamedSource(View(parent.source(), self.start, self.stop), self.name)
+        return Named(View(parent.source(), self.start, self.stop), self.name)
 
     def audio(self) -> Audio:
         """Read it into memory."""

@@ -20,8 +20,6 @@ from numpy.typing import NDArray
 from audiolab.stages.analysis.bars import DIVISIONS, METERS, Layout, layouts
 from audiolab.stages.analysis.features import Features
 from audiolab.stages.analysis.pulse import (
-    FASTEST,
-    SLOWEST,
     accents,
     candidate_periods,
     correlogram,
@@ -142,7 +140,9 @@ def score(reading: Reading, judge: Weights) -> Array:
     terms = np.array([1.0, octaves, octaves**2])
     if not reading.bars:  # shorter than a bar
         return np.array([tempo + terms @ judge.meter[4]])
-    return np.array([tempo + bar.profile @ judge.bars[bar.meter] + terms @ judge.meter[bar.meter] for bar in reading.bars])
+    return np.array(
+        [tempo + bar.profile @ judge.bars[bar.meter] + terms @ judge.meter[bar.meter] for bar in reading.bars]
+    )
 
 
 def read_rhythm(features: Features, judge: Weights | None = None) -> Verdict | None:

@@ -72,7 +72,10 @@ def correlogram(accent: FloatArray) -> Correlogram:
         "total": accent.sum(axis=0),
     }
     smooth = {name: gaussian_filter1d(part.astype(np.float64), 1.0) for name, part in parts.items()}
-    pairs = {name: (name, name) for name in parts} | {"kick_presence": ("kick", "presence"), "kick_air": ("kick", "air")}
+    pairs = {name: (name, name) for name in parts} | {
+        "kick_presence": ("kick", "presence"),
+        "kick_air": ("kick", "air"),
+    }
     return Correlogram({name: _correlate(smooth[a], smooth[b]) for name, (a, b) in pairs.items()})
 
 

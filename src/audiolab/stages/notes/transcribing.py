@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,7 @@ from audiolab.stages.notes.midi_file import Note
 from audiolab.stages.notes.model import activations
 from audiolab.stages.notes.presets import Settings
 
-__all__ = ["DEFAULT_BPM", "document_of", "notes_of", "transcribe"]
+__all__ = ["DEFAULT_BPM", "document_of", "notes_of", "one_voice", "transcribe"]
 
 _FAINTEST = 1e-4
 """RMS of -80 dBFS: below it lies nothing that was meant to be heard."""
@@ -73,7 +75,36 @@ def transcribe(
         )
         for event in events
     ]
-    return sorted(notes, key=lambda note: (note.start, note.pitch, note.end))
+    notes.sort(key=lambda note: (note.start, note.pitch, note.end))
+    return one_voice(notes) if settings.one_voice else notes
+
+
+def one_voice(notes: Sequence[Note]) -> list[Note]:
+    """Keep one note at a time: of those that overlap by half or more the strongest, cut where the next begins.
+
+    Strength is velocity times length, so a held note wins over the flicker of its harmonics.
+    """
+    kept: list[Note] = []
+    group: list[Note] = []
+    reach = -math.inf
+    for note in sorted(notes, key=lambda note: note.start):
+        if note.start >= reach:
+            kept += _strongest(group)
+            group = []
+        group.append(note)
+        reach = max(reach, note.end)
+    kept += _strongest(group)
+    return [replace(note, end=min(note.end, following.start)) for note, following in pairwise(kept)] + kept[-1:]
+
+
+def _strongest(group: Sequence[Note]) -> list[Note]:
+    """Take notes by falling strength unless those taken cover half of them."""
+    taken: list[Note] = []
+    for note in sorted(group, key=lambda note: (-note.velocity * (note.end - note.start), note.start, note.pitch)):
+        covered = sum(max(0.0, min(note.end, other.end) - max(note.start, other.start)) for other in taken)
+        if covered <= (note.end - note.start) / 2 and all(note.start != other.start for other in taken):
+            taken.append(note)
+    return sorted(taken, key=lambda note: note.start)
 
 
 def _without_ghosts(events: list[NoteEvent], level: NDArray[np.float32], down: float) -> list[NoteEvent]:
