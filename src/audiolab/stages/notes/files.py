@@ -114,15 +114,16 @@ def midi(
     Raises
     ------
     AudioError
-        If the file cannot be read, is empty, or has more than two channels.
+        If the file cannot be read, is empty, or has more than two channels and `downmix` is off.
     ParameterError
         If a parameter is unknown or out of range.
     MissingDependency
         If the package basic-pitch, which holds the model, is not installed.
     """
-    settings = settings_for(_params({"preset": preset, **params}), None)
+    chosen = _params({"preset": preset, **params})
+    settings = settings_for(chosen, None)
     fixed = _fixed_tempo(tempo_map, bpm)
-    source = require_stereo(as_source(sound))
+    source = require_stereo(as_source(sound), downmix=chosen.downmix)
     duration = source.frames / source.sample_rate
     hook = progress or no_progress
     if settings.preset == "drums":

@@ -70,6 +70,7 @@ class MidiParams(Params):
     one_voice: bool | None = Field(None, description="Of notes that overlap keep the strongest")
     program: int | None = Field(None, ge=0, le=127, description="General MIDI program, counted from 0")
     drum_threshold: float = Field(0.3, gt=0, le=1, description="Least probability of a drum class at an onset")
+    downmix: bool = Field(False, description="Take sounds of more than two channels, mixed to stereo")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ def settings_for(params: MidiParams, stem: str | None) -> Settings:
     name = _BY_STEM.get(stem or "", "other") if params.preset == "auto" else params.preset
     preset = PRESETS[name]
     program = _PROGRAMS.get(stem or "", preset.program) if params.preset == "auto" else preset.program
-    given = {key: value for key, value in params.model_dump(exclude={"preset"}).items() if value is not None}
+    given = {key: value for key, value in params.model_dump(exclude={"preset", "downmix"}).items() if value is not None}
     values = {
         "onset_threshold": preset.onset_threshold,
         "frame_threshold": preset.frame_threshold,

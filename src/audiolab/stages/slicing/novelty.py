@@ -84,8 +84,8 @@ def novelty(source: BlockSource, heard: Survey, *, window: float, progress: Prog
     if not flux:
         return Novelty(np.zeros(0, np.float32), np.zeros(0, np.float32), hop, heard.first)
     # A bass stem that ends at 200 Hz rises in a third of the bands only: bands that are never heard do not count.
-    used = max(np.count_nonzero(loudest > HEARD), LEAST_USED * len(loudest), 1.0)
-    return Novelty(np.concatenate(flux) / np.float32(used), np.concatenate(level), hop, heard.first)
+    used = max(float(np.count_nonzero(loudest > HEARD)), LEAST_USED * len(loudest), 1.0)
+    return Novelty(np.asarray(np.concatenate(flux) / used, np.float32), np.concatenate(level), hop, heard.first)
 
 
 def _widen(bands: FloatArray) -> FloatArray:
