@@ -331,6 +331,15 @@ class TestStems:
         assert dump(lib) == before
         assert lib.fsck(deep=True).clean
 
+    def test_true_stems_come_before_estimates(self, lib: Library, tmp_path: Path) -> None:
+        for seed, name in enumerate(["drums", "bass"]):
+            wav(tmp_path / "S" / f"{name}.wav", seed, 1.0)
+        song = lib.add(stems=tmp_path / "S")
+        true = song.stems["drums"]
+        keep(lib, separation(lib, song))
+        assert song.stems["drums"] == true
+        assert len(lib.query("kind:stem")) == 4
+
     def test_beyond_full_scale_the_sum_stays_float(self, lib: Library, tmp_path: Path) -> None:
         for seed, name in enumerate(["drums", "bass"]):
             write(tmp_path / "S" / f"{name}.wav", Audio(noise(seed, 1.0).samples * 3.9, RATE))
