@@ -116,6 +116,7 @@ def test_the_manifest_tells_how_everything_was_made(song, tmp_path: Path, tree) 
     drums = song.stems["drums"]
     row = next(row for row in document["files"] if row["path"].endswith("kick_001.wav"))
     assert (row["label"], row["confidence"], row["song"], row["stem"]) == ("kick", 0.93, "My Song", "drums")
+    assert row["label_source"] == "model"
     assert (row["start"], row["stop"], row["bpm"], row["key"]) == (0, 2205, 120.0, "Am")
     made = row["provenance"]
     assert made["made"]["stage"] == "slice"

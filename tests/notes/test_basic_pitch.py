@@ -13,7 +13,7 @@ from audiolab.stages import notes
 from audiolab.stages.notes import model
 from audiolab.stages.notes.creation import create_notes, frame_times
 from audiolab.stages.notes.presets import MidiParams, settings_for
-from audiolab.stages.notes.transcribing import one_voice
+from audiolab.stages.notes.transcribing import _semitones, one_voice
 
 from .conftest import tune
 
@@ -155,6 +155,13 @@ def test_the_harmonics_of_a_bass_are_not_notes(short_song):
     assert hits >= 0.95 * len(truth)
     assert len(found) <= 1.1 * len(truth)
     assert all(a.end <= b.start for a, b in pairwise(found))
+
+
+def test_a_lasting_step_of_a_third_is_taken_out_of_bends():
+    assert _semitones((1, 1, 1, 0), center=True) == (0, 0, 0, -1 / 3)
+    assert _semitones((1, 1, 1, 0), center=False) == (1 / 3, 1 / 3, 1 / 3, 0)
+    assert _semitones((0, 3, 3, 3), center=True) == (0, 1, 1, 1)
+    assert _semitones((), center=True) == ()
 
 
 def test_more_bad_input(tmp_path):

@@ -41,6 +41,7 @@ def rows(items: Iterable[Item], cards: Cards, lineage: Lineage) -> list[dict[str
             "name": sound.name,
             "label": sound.label,
             "confidence": sound.confidence,
+            "label_source": sound.label_source,
             "song": song.name if song is not None else None,
             "stem": sound.stem,
             "start": sound.start,

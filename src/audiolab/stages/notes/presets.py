@@ -29,11 +29,14 @@ class Preset:
     exact_times: bool = True
     ghost_db: float | None = 50.0
     one_voice: bool = False
+    center_bends: bool = True
 
 
 PRESETS: dict[PresetName, Preset] = {
     # Upstream's defaults and upstream's frame times: equal to basic_pitch.inference.predict.
-    "basic-pitch": Preset(127.70, None, None, bends=True, program=4, exact_times=False, ghost_db=None),
+    "basic-pitch": Preset(
+        127.70, None, None, bends=True, program=4, exact_times=False, ghost_db=None, center_bends=False
+    ),
     # The low B of a five-string bass (30.9 Hz) up to G4, the highest fret of the first string. The network hears
     # its strong harmonics as notes of their own, hence one voice.
     "bass": Preset(100.0, 30.0, 400.0, bends=True, program=33, one_voice=True),
@@ -63,6 +66,7 @@ class MidiParams(Params):
     bends: bool | None = Field(None, description="Keep pitch bends")
     exact_times: bool | None = Field(None, description="Exact frame times, and notes to the very end of the sound")
     ghost_db: float | None = Field(None, ge=0, le=120, description="Drop notes this far below the loudest moment")
+    center_bends: bool | None = Field(None, description="Take a constant third of a semitone out of bends")
     one_voice: bool | None = Field(None, description="Of notes that overlap keep the strongest")
     program: int | None = Field(None, ge=0, le=127, description="General MIDI program, counted from 0")
     drum_threshold: float = Field(0.3, gt=0, le=1, description="Least probability of a drum class at an onset")
@@ -82,6 +86,7 @@ class Settings:
     bends: bool
     exact_times: bool
     ghost_db: float | None
+    center_bends: bool
     one_voice: bool
     program: int
     drum_threshold: float
@@ -103,6 +108,7 @@ def settings_for(params: MidiParams, stem: str | None) -> Settings:
         "bends": preset.bends,
         "exact_times": preset.exact_times,
         "ghost_db": preset.ghost_db,
+        "center_bends": preset.center_bends,
         "one_voice": preset.one_voice,
         "program": program,
     }

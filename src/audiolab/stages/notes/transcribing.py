@@ -71,12 +71,19 @@ def transcribe(
             float(times[event.stop]),
             event.pitch,
             max(int(np.round(127 * event.amplitude)), 1),
-            tuple(step / 3 for step in event.bend) if event.bend is not None and settings.bends else (),
+            _semitones(event.bend, center=settings.center_bends) if event.bend is not None and settings.bends else (),
         )
         for event in events
     ]
     notes.sort(key=lambda note: (note.start, note.pitch, note.end))
     return one_voice(notes) if settings.one_voice else notes
+
+
+def _semitones(steps: tuple[int, ...], *, center: bool) -> tuple[float, ...]:
+    """Turn thirds of a semitone to semitones; a lasting single step off the pitch is the network's own grain."""
+    middle = sorted(steps)[len(steps) // 2] if center and steps else 0
+    off = middle if abs(middle) == 1 else 0
+    return tuple((step - off) / 3 for step in steps)
 
 
 def one_voice(notes: Sequence[Note]) -> list[Note]:

@@ -10,12 +10,12 @@ import numpy as np
 from pydantic import Field
 
 from audiolab.audio import BlockSource, Frames, amplitude_to_db, require_stereo, to_frames
+from audiolab.stages.analysis.attacks import refine_starts
 from audiolab.stages.analysis.framing import Folded, Survey, survey
 from audiolab.stages.base import Cut, Params, Progress, no_progress
 from audiolab.stages.slicing.novelty import HOP_SECONDS, novelty
 from audiolab.stages.slicing.peaks import pick_peaks, strength_of, threshold_of
 from audiolab.stages.slicing.spans import decay_ends, make_spans, thin_out
-from audiolab.stages.slicing.starts import refine_starts
 
 __all__ = ["PRESETS", "Preset", "PresetName", "SliceParams", "cut_sound", "preset_for"]
 
