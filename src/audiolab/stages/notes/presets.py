@@ -70,6 +70,7 @@ class MidiParams(Params):
     one_voice: bool | None = Field(None, description="Of notes that overlap keep the strongest")
     program: int | None = Field(None, ge=0, le=127, description="General MIDI program, counted from 0")
     drum_threshold: float = Field(0.3, gt=0, le=1, description="Least probability of a drum class at an onset")
+    downmix: bool = Field(False, description="Take sounds of more than two channels, mixed to stereo")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,7 @@ class Settings:
     one_voice: bool
     program: int
     drum_threshold: float
+    downmix: bool
 
 
 def settings_for(params: MidiParams, stem: str | None) -> Settings:
