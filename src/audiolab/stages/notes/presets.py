@@ -91,6 +91,7 @@ class Settings:
     one_voice: bool
     program: int
     drum_threshold: float
+    downmix: bool
 
 
 def settings_for(params: MidiParams, stem: str | None) -> Settings:
@@ -98,7 +99,7 @@ def settings_for(params: MidiParams, stem: str | None) -> Settings:
     name = _BY_STEM.get(stem or "", "other") if params.preset == "auto" else params.preset
     preset = PRESETS[name]
     program = _PROGRAMS.get(stem or "", preset.program) if params.preset == "auto" else preset.program
-    given = {key: value for key, value in params.model_dump(exclude={"preset", "downmix"}).items() if value is not None}
+    given = {key: value for key, value in params.model_dump(exclude={"preset"}).items() if value is not None}
     values = {
         "onset_threshold": preset.onset_threshold,
         "frame_threshold": preset.frame_threshold,

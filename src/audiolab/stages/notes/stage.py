@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audiolab.audio import TempoMap, require_stereo
+from audiolab.audio import TempoMap
 from audiolab.config import get_settings
 from audiolab.errors import MissingDependency
 from audiolab.stages.base import (
@@ -75,8 +75,7 @@ class Midi(Stage):
             job.progress(1.0, 1.0)
         else:
             threads = int(resolved.profile.get("threads", "1"))
-            source = require_stereo(sound.source, downmix=params.downmix)
-            notes = transcribe(source, settings, threads=threads, progress=job.progress)
+            notes = transcribe(sound.source, settings, threads=threads, progress=job.progress)
         duration = sound.source.frames / sound.source.sample_rate
         document = document_of(notes, settings, tempo_map=tempo_map, duration=duration, name=sound.stem or sound.name)
         if not notes:

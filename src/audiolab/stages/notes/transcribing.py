@@ -50,7 +50,8 @@ def transcribe(
         In order of time, then pitch.
     """
     _check_range(settings)
-    found = activations(require_stereo(source), contours=settings.bends, threads=threads, progress=progress)
+    source = require_stereo(source, downmix=settings.downmix)
+    found = activations(source, contours=settings.bends, threads=threads, progress=progress)
     if not settings.exact_times:
         found = found.as_upstream()
     events = create_notes(
