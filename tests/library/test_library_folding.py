@@ -167,6 +167,14 @@ class TestFolding:
                 lib.fold(record)
             assert dump(lib) == before
 
+    def test_a_key_belongs_to_one_sound(self, lib: Library, tmp_path: Path) -> None:
+        a, b = (lib.add(wav(tmp_path / f"{seed}.wav", seed, 16)) for seed in (1, 2))
+        record = keep(lib, analysis(a))
+        before = dump(lib)
+        with pytest.raises(CatalogError, match="taken by another sound"):
+            lib.fold(record.model_copy(update={"sound_id": b.id, "made_at": made(99)}))
+        assert dump(lib) == before
+
     def test_lost_media_means_the_result_is_gone(self, lib: Library, tmp_path: Path) -> None:
         song = lib.add(wav(tmp_path / "a.wav", 1, 16))
         record = keep(lib, separation(lib, song))

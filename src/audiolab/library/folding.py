@@ -50,6 +50,11 @@ def fold(store: Store, media: MediaStore, record: Record, *, catching_up: bool =
     _check(record, media)
     with store.transaction() as session:
         known = session.get(ResultRow, record.key)
+        if known is not None and (known.sound_id, known.set_id) != (record.sound_id, record.set_id):
+            raise CatalogError(
+                f"the result key {record.key[:12]}… ({record.stage}) is taken by another sound of equal content; "
+                "result keys must name the sound, too (see `unit_key`)"
+            )
         if known is not None and known.made_at >= record.made_at:
             return False
         used_at = record.made_at if catching_up else _newest(session, record, record.made_at)
