@@ -317,6 +317,12 @@ class TestTrash:
         assert lib.restore(first) == 1
         assert set(lib.query().ids) == everything
 
+    def test_sample_sets_hide_what_is_in_it(self, lib: Library, tmp_path: Path) -> None:
+        _, drums = song_with_samples(lib, tmp_path / "song.wav")
+        lib.delete(drums.samples[1])
+        assert [sample.start for sample in drums.samples] == [0, 2000, 4000]
+        assert len(lib.sample_set(drums.samples.result_key)) == 4  # jobs see all, so that results stay aligned
+
     def test_adding_again_takes_it_out(self, lib: Library, tmp_path: Path) -> None:
         sound = lib.add(wav(tmp_path / "a.wav", 1))
         lib.delete(sound)
@@ -426,6 +432,8 @@ class TestRuns:
         )
         lib.update_run(run, status="running", report={"n": np.float32(1)}, started_at=made(1))
         assert lib.run_row(run[:6]).started_at == made(1)
+        lib.update_run(run, finished_at=made(2).isoformat())
+        assert lib.run_row(run).finished_at == made(2)
         assert not lib.cancel_requested(run)
         with Library(folder) as other:
             other.request_cancel(run)

@@ -87,9 +87,9 @@ class Cards:
         if sound_id not in self._cards:
             row = library.sound_row(sound_id)
             self._cards[sound_id] = Card(
-                library, row.id, row.name, row.kind, row.stem, row.label, row.label_confidence, row.label_source, row.bpm, row.key,
-                dict(row.facts), dict(row.embedded or {}), dict(row.render or {}), row.parent_id, row.song_id,
-                row.start, row.stop, row.sample_rate, row.channels, row.frames, row.result_key, row.content_id,
-                row.original_name,
+                library, row.id, row.name, row.kind, row.stem, row.label, row.label_confidence, row.label_source,
+                row.bpm, row.key, dict(row.facts), dict(row.embedded or {}), dict(row.render or {}),
+                row.parent_id, row.song_id, row.start, row.stop, row.sample_rate, row.channels, row.frames,
+                row.result_key, row.content_id, row.original_name,
             )  # fmt: skip
         return self._cards[sound_id]

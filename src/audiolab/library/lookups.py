@@ -84,12 +84,14 @@ class Lookups:
         with self.store.transaction(write=False) as session:
             rows = session.scalars(statement).all()
         rank = {name: index for index, name in enumerate(_STEM_ORDER)}
-        return SoundList(
-            self._library, sorted(rows, key=lambda row: (rank.get(row.stem or "", 99), row.stem or "", row.name))
+        # Added stems come last: under one name the true stem takes the place of an estimate.
+        rows = sorted(
+            rows, key=lambda row: (rank.get(row.stem or "", 99), row.stem or "", row.result_key is None, row.name)
         )
+        return SoundList(self._library, rows)
 
     def sample_set(self, result_key: str) -> SampleSet:
-        """Give the sample set that a job cut.
+        """Give the sample set that a job cut, with those of its samples that are in the trash.
 
         Raises
         ------
@@ -99,7 +101,7 @@ class Lookups:
         return self._set(SetRow.id == set_id(result_key), f"the result {result_key[:12]}… has no sample set")
 
     def samples_of(self, parent_id: str) -> SampleSet:
-        """Give a sound's newest sample set; empty if it was never cut."""
+        """Give a sound's newest sample set without what is in the trash; empty if it was never cut."""
         return self._set((SetRow.parent_id == parent_id) & SetRow.superseded_by.is_(None), None, parent_id)
 
     def _set(self, which: Any, missing: str | None, parent_id: str | None = None) -> SampleSet:
@@ -115,6 +117,8 @@ class Lookups:
                 .where(SetItemRow.set_id == found.id)
                 .order_by(SetItemRow.position)
             )
+            if parent_id is not None:
+                items = items.where(SoundRow.deleted_at.is_(None))
             rows = session.scalars(items).all()
         return SampleSet(
             self._library,

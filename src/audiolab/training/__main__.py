@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _key(config: ClassifierConfig, data: Path) -> str:
     """Name the folder of intermediate results by what they depend on, but for the code."""
     manifest = data / "manifest.csv" if data.is_dir() else data
-    digest = hashlib.sha256(config.model_dump_json().encode())
+    digest = hashlib.sha256(config.model_dump_json(exclude={"unknown"}).encode())
     if manifest.is_file():
         digest.update(manifest.read_bytes())
     return digest.hexdigest()[:12]

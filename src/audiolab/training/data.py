@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from audiolab.audio import Audio, open_source
+from audiolab.audio import Audio, atomic_path, open_source
 from audiolab.errors import AudioError, ParameterError
 from audiolab.stages.base import Progress, no_progress
 from audiolab.stages.classification.preparing import RATE, listen, prepare
@@ -113,11 +113,13 @@ def collect(
     kept = cache / f"maps-{_fingerprint(entries, config.seed, variants)}.npy" if cache else None
     if kept is not None and kept.is_file():
         maps = torch.from_numpy(np.load(kept, allow_pickle=False))
-        return _usable(entries, labels, maps, {})
+    else:
+        maps = torch.full((len(entries), variants, BANDS, STEPS), torch.nan, dtype=torch.float16)
     front_end = FrontEnd().eval()
-    maps = torch.full((len(entries), variants, BANDS, STEPS), torch.nan, dtype=torch.float16)
     troubles: dict[int, str] = {}
-    for index, entry in enumerate(entries):
+    missing = torch.isnan(maps[:, 0, 0, 0]).nonzero()[:, 0].tolist()  # all, or what could not be read last time
+    for done, index in enumerate(missing, start=1):
+        entry = entries[index]
         try:
             wave = _waveform(entry, config)
         except AudioError as error:
@@ -134,10 +136,11 @@ def collect(
             made.append(clean if changed is None else changed)
         with torch.inference_mode():
             maps[index] = front_end(torch.from_numpy(np.stack(made))).half()
-        progress(index + 1, len(entries))
-    if kept is not None:
+        progress(done, len(missing))
+    if kept is not None and len(missing) > len(troubles):
         kept.parent.mkdir(parents=True, exist_ok=True)
-        np.save(kept, maps.numpy(), allow_pickle=False)
+        with atomic_path(kept) as temporary, temporary.open("wb") as file:
+            np.save(file, maps.numpy(), allow_pickle=False)
     return _usable(entries, labels, maps, troubles)
 
 
@@ -146,13 +149,9 @@ def _usable(entries: Sequence[Entry], labels: NDArray[np.int64], maps: Tensor, t
     everything = Sounds(tuple(entries), labels, MapPool(maps))
     if good.all():
         return everything
-    left_out = tuple(
-        troubles.get(i, f"{entries[i].path.name!r} was unusable when the maps were made")
-        for i in np.flatnonzero(~good).tolist()
-    )
-    logging.getLogger("audiolab.training").warning(
-        "%d sounds left out, such as: %s", len(left_out), "; ".join(left_out[:3])
-    )
+    left_out = tuple(troubles[index] for index in np.flatnonzero(~good).tolist())
+    log = logging.getLogger("audiolab.training")
+    log.warning("%d sounds left out, such as: %s", len(left_out), "; ".join(left_out[:3]))
     return replace(everything.part(good), left_out=left_out)
 
 

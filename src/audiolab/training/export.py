@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from audiolab.audio import atomic_path
 from audiolab.errors import ModelError
@@ -71,8 +72,15 @@ def export_encoder(encoder: Encoder) -> bytes:
     return data
 
 
-def head_of(module: ClassifierModule, encoder_hash: str, *, temperature: float, unknown_below: float) -> Head:
-    """Give the trained heads, calibrated."""
+def head_of(
+    module: ClassifierModule,
+    encoder_hash: str,
+    *,
+    temperature: float,
+    unknown_below: float,
+    drum_shifts: NDArray[np.float32] | None = None,
+) -> Head:
+    """Give the trained heads, calibrated; `drum_shifts` are taken off the logits of the drum head."""
     state = {name: tensor.detach().float().numpy() for name, tensor in module.state_dict().items()}
     return Head(
         encoder=encoder_hash,
@@ -81,7 +89,7 @@ def head_of(module: ClassifierModule, encoder_hash: str, *, temperature: float, 
         weight=SHARPNESS * state["label_head.weight"].T,
         bias=state["label_head.bias"],
         drum_weight=SHARPNESS * state["drum_head.weight"].T,
-        drum_bias=state["drum_head.bias"],
+        drum_bias=state["drum_head.bias"] - (0.0 if drum_shifts is None else drum_shifts),
         temperature=temperature,
         unknown_below=unknown_below,
     )

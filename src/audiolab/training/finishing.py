@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from audiolab.audio import atomic_path
 from audiolab.training.card import write_card
 from audiolab.training.data import RENDERED, Sounds
+from audiolab.training.drum_scores import drum_shifts
 from audiolab.training.export import encoder_of, export_encoder, head_of, write_model
 from audiolab.training.running import Final, Prepared, Run
 from audiolab.training.scoring import calibration_error, fit_temperature, score, softmax, unknown_threshold
@@ -48,7 +49,8 @@ def finish(
     threshold = unknown_threshold(probabilities, ours["truth"], config.unknown.precision)
     encoder = export_encoder(encoder_of(final.module))
     digest = hashlib.sha256(encoder).hexdigest()
-    head = head_of(final.module, digest, temperature=temperature, unknown_below=threshold)
+    shifts = drum_shifts(final.module, config)
+    head = head_of(final.module, digest, temperature=temperature, unknown_below=threshold, drum_shifts=shifts)
     write_model(folder, encoder, head)
 
     scores: dict[str, Any] = {
@@ -69,6 +71,7 @@ def finish(
             name: score(q, final.external.labels, config.labels, sources, unknown_below=below)
             for name, q, below in (("cnn", p, threshold), *((k, q, 0.0) for k, q in final.beside.items()))
         } | {"by_source": _by_source(p, final.external)}
+    scores["drum_shifts"] = dict(zip(config.drums, shifts.tolist(), strict=True))
     scores["drum_head"] = _drums(crossed["drums"], tuple(config.drums))
     scores["summary"] = _summary(scores)
     with atomic_path(folder / "scores.json") as temporary:
