@@ -8,7 +8,7 @@ import mido
 import numpy as np
 import pytest
 
-from audiolab.audio import Audio, TempoMap
+from audiolab.audio import Audio, TempoMap, View
 from audiolab.errors import MissingDependency, ParameterError
 from audiolab.stages import notes
 from audiolab.stages.base import SoundInput, StageInput, StageSkipped
@@ -88,6 +88,26 @@ def test_drums_come_from_slices_and_labels(tmp_path):
     output = run(sound, stem="drums", needs=needs, tmp_path=tmp_path)
     assert output.document["drums"] is True
     assert [(n["start"], n["pitch"]) for n in output.document["notes"]] == [(0, 36), (0, 49), (1, 38)]
+
+
+def test_the_real_stages_hand_over_to_each_other(short_song, tmp_path):
+    stem = short_song.stems["drums"]
+
+    def of(name, sounds, needs=None):
+        found = get_stage(name)
+        return found.run(StageInput(tuple(sounds), tmp_path, needs or {}), found.resolve(found.params()))
+
+    drums = SoundInput("key", "drums", "stem", stem, "drums")
+    analyzed = of("analyze", [SoundInput("song", "song", "song", short_song.mix)])
+    sliced = of("slice", [drums])
+    views = [View(stem, cut.start, cut.stop) for cut in sliced.cuts]
+    labelled = of("classify", [SoundInput(str(i), str(i), "sample", view) for i, view in enumerate(views)])
+    documents = {"analyze": analyzed.document, "slice": sliced.document, "classify": labelled.document}
+    output = of("midi", [drums], json.loads(json.dumps(documents)))
+    assert output.document["bpm"] == pytest.approx(short_song.bpm, rel=0.01)
+    assert len(output.document["notes"]) >= 0.9 * len(sliced.cuts)
+    starts = {round(cut.start / stem.sample_rate, 6) for cut in sliced.cuts}
+    assert {note["start"] for note in output.document["notes"]} <= starts
 
 
 @pytest.mark.parametrize("given", [(), ("slice",), ("classify",)])
