@@ -32,7 +32,7 @@ from library_making import (
 import audiolab.library as library_package
 from audiolab.errors import CatalogError, ParameterError
 from audiolab.library import Library, Record
-from audiolab.library.ids import derived_id, hash_text, set_id, unit_key, view_id
+from audiolab.library.ids import derived_id, hash_text, set_id, view_id
 from audiolab.library.models import Base
 from audiolab.library.places import network_filesystem
 from audiolab.library.store import HEAD
@@ -189,11 +189,6 @@ class TestIds:
         assert derived_id("ab" * 32, "drums") == "ef366f71a89d2229080c3478b617b6195f78cdd52c13ba46065c7d8a48e66008"
         assert view_id("cd" * 32, 0, 44_100) == "b9680ca792d32e81a38ac97c0b046ecaf79739a43bb5a5c286eb7806bef9bd7d"
         assert set_id("ab" * 32) == "119bb02b2bcebffc2037e7eed76fda063d3dac4a124dbcae87110215142f97e1"
-
-    def test_units(self) -> None:
-        song, stem, content = "aa" * 32, "bb" * 32, "cc" * 32
-        assert unit_key(song, song) == unit_key(song, None) == song
-        assert len({song, stem, content, unit_key(song, content), unit_key(stem, content), unit_key(stem, song)}) == 6
 
     @given(st.lists(st.text(max_size=5), min_size=1, max_size=4), st.lists(st.text(max_size=5), min_size=1, max_size=4))
     def test_parts_never_run_together(self, left: list[str], right: list[str]) -> None:

@@ -53,7 +53,7 @@ def fold(store: Store, media: MediaStore, record: Record, *, catching_up: bool =
         if known is not None and (known.sound_id, known.set_id) != (record.sound_id, record.set_id):
             raise CatalogError(
                 f"the result key {record.key[:12]}… ({record.stage}) is taken by another sound of equal content; "
-                "result keys must name the sound, too (see `unit_key`)"
+                "result keys must name the sounds by their ids"
             )
         if known is not None and known.made_at >= record.made_at:
             return False

@@ -6,7 +6,7 @@ import hashlib
 
 from audiolab.errors import ParameterError
 
-__all__ = ["derived_id", "hash_text", "set_id", "unit_key", "view_id"]
+__all__ = ["derived_id", "hash_text", "set_id", "view_id"]
 
 
 def hash_text(*parts: str | int) -> str:
@@ -29,17 +29,6 @@ def derived_id(key: str, name: str) -> str:
         Name of the sound within that result, such as `drums`.
     """
     return hash_text("derived", key, name)
-
-
-def unit_key(sound_id: str, content_id: str | None) -> str:
-    """Give what stands for a sound in a result key.
-
-    Added sounds are their content, views their id. Made sounds are both: two silent stems have one content,
-    but each needs results of its own; and a stem that was made anew keeps its id when its content differs.
-    """
-    if content_id is None or content_id == sound_id:
-        return sound_id
-    return hash_text("unit", sound_id, content_id)
 
 
 def view_id(parent_id: str, start: int, stop: int) -> str:
