@@ -32,6 +32,7 @@ from rendered_styles import STYLES, render_style  # noqa: E402
 
 WEIGHTS = ROOT / "src" / "audiolab" / "stages" / "analysis" / "rhythm_weights.json"
 Truth = dict[str, Any]
+Piece = tuple[Truth, list[judging.Reading]]
 
 
 def load_kit(shared: Path) -> dict[str, list[np.ndarray]]:
@@ -98,7 +99,7 @@ def is_layout(reading: judging.Reading, meter: int, offset: int, truth: Truth) -
     return len(found) > 0 and float(np.mean([np.abs(downbeats - t).min() < 0.07 for t in found])) > 0.6
 
 
-def fit_first(pieces: list[tuple[Truth, list[judging.Reading]]], l2: float = 0.01) -> np.ndarray:
+def fit_first(pieces: list[Piece], l2: float = 0.01) -> np.ndarray:
     """Conditional logit on tempo cues alone."""
     cues = [np.array([r.cues for r in readings]) for _, readings in pieces]
     right = [np.array([is_tempo(r.period, truth) for r in readings]) for truth, readings in pieces]
@@ -123,43 +124,63 @@ def _logit(groups: list[tuple[np.ndarray, np.ndarray]], l2: float) -> np.ndarray
     return minimize(loss, np.zeros(groups[0][0].shape[1]), jac=True, method="L-BFGS-B", options={"maxiter": 300}).x
 
 
-def rows_of(reading: judging.Reading, sizes: dict[int, int]) -> np.ndarray:
-    """All layouts of a reading as rows of one long linear model."""
-    octaves = np.log2(to_bpm(reading.period) / 110.0)
-    rows = np.zeros((len(reading.bars), len(reading.cues) + sum(sizes.values()) + 3 * len(METERS)), np.float32)
-    rows[:, : len(reading.cues)] = reading.cues
-    start = {3: len(reading.cues), 4: len(reading.cues) + sizes[3]}
-    tail = len(reading.cues) + sum(sizes.values())
-    for row, bar in zip(rows, reading.bars, strict=True):
-        row[start[bar.meter] : start[bar.meter] + sizes[bar.meter]] = bar.profile
-        at = tail + 3 * METERS.index(bar.meter)
-        row[at : at + 3] = (1.0, octaves, octaves**2)
-    return rows
+def fit_joint(pieces: list[Piece], first: np.ndarray, l2: float) -> judging.Weights:
+    """Conditional logit on tempo cues, bar profile and meter together, over all layouts of all kept tempos."""
+    from scipy.optimize import minimize
 
-
-def fit_joint(pieces: list[tuple[Truth, list[judging.Reading]]], first: np.ndarray, l2: float) -> judging.Weights:
-    sizes = {m: next(b.profile.size for _, rs in pieces for r in rs for b in r.bars if b.meter == m) for m in METERS}
-    groups = []
-    for truth, readings in pieces:
+    cues, bars, terms, group, tempo_of, right = [], {m: [] for m in METERS}, [], [], [], []
+    place: dict[int, list[int]] = {m: [] for m in METERS}
+    for number, (truth, readings) in enumerate(pieces):
         kept = [r for r in readings if r.bars]
-        if not kept:
+        good = [is_layout(r, bar.meter, bar.offset, truth) for r in kept for bar in r.bars]
+        if not any(good):
+            good = [is_tempo(r.period, truth) for r in kept for _ in r.bars]
+        if not any(good):
             continue
-        right = np.array([is_layout(r, b.meter, b.offset, truth) for r in kept for b in r.bars])
-        if not right.any():
-            right = np.array([is_tempo(r.period, truth) for r in kept for _ in r.bars])
-        if right.any():
-            groups.append((np.concatenate([rows_of(r, sizes) for r in kept]), right))
-    deviation = np.sqrt(np.mean([x.var(axis=0) for x, _ in groups[::5]], axis=0)) + 1e-2
-    w = _logit([(x / deviation, right) for x, right in groups], l2) / deviation
-    cues = len(first)
-    bars, at = {}, cues
-    for m in METERS:
-        bars[m], at = w[at : at + sizes[m]], at + sizes[m]
-    meter = {m: w[at + 3 * k : at + 3 * k + 3] for k, m in enumerate(METERS)}
-    return judging.Weights(first, w[:cues], bars, meter)
+        right += good
+        for reading in kept:
+            octaves = np.log2(to_bpm(reading.period) / 110.0)
+            cues.append(reading.cues)
+            for bar in reading.bars:
+                place[bar.meter].append(len(group))
+                bars[bar.meter].append(bar.profile.astype(np.float32))
+                terms.append([float(bar.meter == m) * t for m in METERS for t in (1.0, octaves, octaves**2)])
+                group.append(number)
+                tempo_of.append(len(cues) - 1)
+    blocks = [np.array(cues), *(np.array(bars[m]) for m in METERS), np.array(terms)]
+    scales = [block.std(axis=0) + 0.05 for block in blocks]
+    blocks = [np.asarray(block / scale, np.float32) for block, scale in zip(blocks, scales, strict=True)]
+    rows = [np.array(tempo_of), *(np.array(place[m]) for m in METERS), np.arange(len(group))]
+    edges = np.flatnonzero(np.diff(group, prepend=-1))
+    sizes, good_rows = np.diff(np.append(edges, len(group))), np.array(right)
+    ends = np.cumsum([block.shape[1] for block in blocks])[:-1]
+
+    def loss(w: np.ndarray) -> tuple[float, np.ndarray]:
+        parts = np.split(w, ends)
+        score = (blocks[0] @ parts[0])[rows[0]] + blocks[-1] @ parts[-1]
+        for block, part, at in zip(blocks[1:-1], parts[1:-1], rows[1:-1], strict=True):
+            score[at] += block @ part
+        top = np.repeat(np.maximum.reduceat(score, edges), sizes)
+        weight = np.exp(score - top)
+        total, good = np.add.reduceat(weight, edges), np.add.reduceat(weight * good_rows, edges) + 1e-30
+        slope = weight / np.repeat(total, sizes) - weight * good_rows / np.repeat(good, sizes)
+        gradient = [
+            blocks[0].T @ np.bincount(rows[0], slope, len(blocks[0])),
+            *(block.T @ slope[at] for block, at in zip(blocks[1:-1], rows[1:-1], strict=True)),
+            blocks[-1].T @ slope,
+        ]
+        n = len(edges)
+        value = float(np.log(total / good).sum()) / n + l2 * float(w @ w)
+        return value, np.concatenate(gradient) / n + 2 * l2 * w
+
+    start = np.zeros(sum(block.shape[1] for block in blocks))
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 400})
+    w = [part / scale for part, scale in zip(np.split(found.x, ends), scales, strict=True)]
+    meter = {m: w[-1][3 * k : 3 * k + 3] for k, m in enumerate(METERS)}
+    return judging.Weights(first, w[0], dict(zip(METERS, w[1:-1], strict=True)), meter)
 
 
-def evaluate(pieces: list[tuple[Truth, list[judging.Reading]]], judge: judging.Weights) -> dict[str, list[float]]:
+def evaluate(pieces: list[Piece], judge: judging.Weights) -> dict[str, list[float]]:
     table: dict[str, list[list[bool]]] = {}
     for truth, readings in pieces:
         kept = [r for r in readings if r.bars]

@@ -420,6 +420,8 @@ _MIX = {
 }
 _LOUD = {"X": 1.0, "x": 0.65, "g": 0.25}
 _DEGREES = {"major": (0, 5, 7, 9, 2, 4), "minor": (0, 8, 3, 10, 5, 7)}
+_MINOR_CHORDS = {"major": {9, 2, 4}, "minor": {0, 5, 7}}
+"""Degrees in semitones above the tonic, and which of them carry minor chords."""
 
 
 def render_style(
@@ -465,7 +467,7 @@ def render_style(
     stage = _Stage(rate, int((grid[-1] + 0.6) * rate), rng, style.jitter, style.attack)
     drums = _Drummer(style, stage, kit, bars, rough)
     band = _Band(name, style, stage, rough)
-    if rough and rng.random() < 0.3:
+    if rough and style.chords and rng.random() < 0.3:
         band.rest(rng.choice(("drums", "bass", "chords"), size=rng.integers(1, 3), replace=False), drums)
     for bar in range(bars):
         for step in range(per_bar):
@@ -496,6 +498,8 @@ class _Drummer:
         self.stage, self.per_bar = stage, style.beats * style.steps
         self.pattern = style.drums[rng.integers(len(style.drums))] if style.drums else {}
         change = rough and self.pattern and rng.random() < 0.4
+        if rough and rng.random() < 0.6:
+            self.pattern = _vary(self.pattern, style.steps, rng)
         self.other = style.drums[rng.integers(len(style.drums))] if change else self.pattern
         self.sounds = {
             drum: _sound(drum, stage.rate, rng, kit) for drum in (*self.pattern, *self.other, "crash", "snare")
@@ -518,6 +522,22 @@ class _Drummer:
             self.stage.add(time, self.sounds["snare"], 0.7 * self.gains["snare"])
         if step == 0 and bar in self.crashes:
             self.stage.add(time, self.sounds["crash"], self.gains["crash"])
+
+
+def _vary(pattern: Mapping[str, str], steps: int, rng: np.random.Generator) -> Mapping[str, str]:
+    """Change some kicks, the hat's rhythm, or leave the hat out."""
+    new = dict(pattern)
+    if "kick" in new:
+        each = 2 if steps == 4 else 1
+        marks = list(new["kick"])
+        for step in range(0, len(marks), each):
+            if rng.random() < (0.05 if step == 0 else 0.18):
+                marks[step] = "." if marks[step] != "." else "x"
+        new["kick"] = "".join(marks)
+    keepers = [drum for drum in new if drum in {"closed_hat", "ride", "crash", "open_hat"}]
+    if keepers and steps == 4 and len(new[keepers[0]]) == 16 and rng.random() < 0.4:
+        new[keepers[0]] = str(rng.choice((QUARTERS, EIGHTHS, EIGHTHS, SIXTEENTHS, OFFBEATS, "." * 16)))
+    return new
 
 
 class _Band:
@@ -551,7 +571,7 @@ class _Band:
     def play(self, bar: int, step: int, time: float, step_seconds: float) -> None:
         ahead = self.ahead if step >= self.per_bar - 2 else 0
         root = self.roots[int((bar + (step + ahead) / self.per_bar) / self.span) % 4]
-        third = 3 if (self.mode == "minor") == (root == self.tonic) else 4
+        third = 3 if (root - self.tonic) % 12 in _MINOR_CHORDS[self.mode] else 4
         if not self.changes or self.changes[-1][1] != root % 12:
             self.changes.append((time, root % 12, "minor" if third == 3 else "major"))
         rng = self.stage.rng

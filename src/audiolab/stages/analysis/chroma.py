@@ -40,7 +40,7 @@ class FinePitchClasses:
         self.first, self.last = int(LOW / self.scale), int(HIGH / self.scale) + 1
         self.window = np.blackman(n_fft + 1)[:-1].astype(np.float32)
         self.floor = level * 10 ** (-_FLOOR_DB / 20)
-        self.deviation = 0j
+        self._deviation, self._strength = 0j, 0.0
         self.frames = 0
         self.pitch: list[FloatArray] = []
         self.low: list[FloatArray] = []
@@ -61,7 +61,8 @@ class FinePitchClasses:
         frequency = (bin_ + self.first + shift) * self.scale
         strength = np.sqrt(np.exp(b - 0.25 * (a - c) * shift) / _envelope(middle)[row, bin_])
         semitones = 12 * np.log2(frequency / 440.0) + 69
-        self.deviation += complex(np.sum(strength * np.exp(2j * np.pi * semitones)))
+        self._deviation += complex(np.sum(strength * np.exp(2j * np.pi * semitones)))
+        self._strength += float(strength.sum())
         self.pitch.append(self._histogram(row, semitones, strength, len(frames)))
         bass = frequency < BASS_HIGH
         self.low.append(self._histogram(row[bass], semitones[bass], strength[bass], len(frames), harmonics=2))
@@ -81,6 +82,11 @@ class FinePitchClasses:
             bins = np.floor(note / 12 * FINE_BINS + 0.5).astype(int) % FINE_BINS
             np.add.at(out, (bins, row), (strength * DECAY ** (number - 1)).astype(np.float32))
         return out
+
+    @property
+    def deviation(self) -> complex:
+        """Mean of exp(2 pi i semitones) over all peaks: angle for the tuning, length for how tuned the sound is."""
+        return self._deviation / self._strength if self._strength else 0j
 
     def arrays(self) -> tuple[FloatArray, FloatArray]:
         """Give all pitch classes and those of the bass, shape (FINE_BINS, frames); bin 0 is C at 440 Hz tuning."""

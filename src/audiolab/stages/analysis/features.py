@@ -51,7 +51,7 @@ class Features:
     power: FloatArray
     """Mean power of each band around each pitch frame, relative to the usual level [shape=(bands, m)]."""
     deviation: complex
-    """Sum of exp(2 pi i cents / 100) over spectral peaks: its angle is the tuning."""
+    """Mean of exp(2 pi i semitones) over spectral peaks: its angle is the tuning, its length (0 to 1) how clear."""
     duration: float
 
     def part(self, start: float, stop: float) -> Features:

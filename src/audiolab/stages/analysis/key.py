@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiolab.stages.analysis.chroma import fold_to_semitones, tuning_of
-from audiolab.stages.analysis.features import Features
+from audiolab.stages.analysis.features import PITCH_RATE, Features
 
 __all__ = ["TONICS", "Key", "camelot_of", "find_key"]
 
@@ -36,12 +36,17 @@ PROFILES: tuple[tuple[tuple[float, ...], tuple[float, ...]], ...] = (
     ),
 )
 """Major and minor profile of each source, from the tonic up."""
-BASS_WEIGHT = 0.35
+BASS_WEIGHT = 0.2
 """Share of the bass, which plays tonics more often than other notes."""
-SHARPNESS = 14.0
+OPENING_SECONDS, OPENING_WEIGHT = 2.0, 0.6
+"""Music tends to begin on its tonic: what its share of the first two seconds adds to a key's fit."""
+SHARPNESS = 10.0
 """How fast confidence follows the lead over the other keys."""
 PLAIN, TONAL = 0.35, 0.65
 """Correlation below which a sound has no key, and from which on it clearly has one."""
+
+UNTUNED, TUNED = 0.015, 0.04
+"""How much peaks keep to a tuning: speech, drums and noise reach 0.03, music begins there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +107,13 @@ def find_key(features: Features) -> Key:
         return Key()
     classes = whole if bass is None else (1 - BASS_WEIGHT) * whole + BASS_WEIGHT * bass
     fits = key_fits(classes)
+    tonal = float(np.clip((fits.max() - PLAIN) / (TONAL - PLAIN), 0.0, 1.0))
+    fits += OPENING_WEIGHT * np.tile(_opening(features, tuning), 2)
     best = int(fits.argmax())
     weight = np.exp(SHARPNESS * (fits - fits.max()))
-    tonal = float(np.clip((fits.max() - PLAIN) / (TONAL - PLAIN), 0.0, 1.0))
     voices = float(classes.sum() ** 2 / (classes**2).sum())  # how many pitch classes share the sound
     tonal *= float(np.clip((voices - 2.0) / 2.0, 0.0, 1.0))
+    tonal *= float(np.clip((abs(features.deviation) - UNTUNED) / (TUNED - UNTUNED), 0.0, 1.0))
     confidence = round(float(weight[best] / weight.sum()) * tonal, 4)
     return Key(TONICS[best % 12], MODES[best // 12], confidence, round(100 * tuning, 2))
 
@@ -119,6 +126,17 @@ def key_fits(classes: Array) -> Array:
             for tonic in range(12):
                 fits[12 * mode + tonic] += float(np.corrcoef(classes, np.roll(profile, tonic))[0, 1])
     return fits / len(PROFILES)
+
+
+def _opening(features: Features, tuning: float) -> Array:
+    """Give the share of each pitch class in the first seconds that sound, the bass above all."""
+    classes = fold_to_semitones(features.bass, tuning) + 0.3 * fold_to_semitones(features.pitch, tuning)
+    sums = classes.sum(axis=0)
+    heard = np.flatnonzero(sums > 0.05 * sums.max(initial=0.0))
+    if not len(heard):
+        return np.zeros(12)
+    mean = classes[:, heard[0] : heard[0] + round(OPENING_SECONDS * PITCH_RATE)].mean(axis=1)
+    return np.asarray(mean / mean.sum(), np.float64)
 
 
 def _mean_classes(classes: NDArray[np.float32]) -> Array | None:
