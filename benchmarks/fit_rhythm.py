@@ -58,11 +58,16 @@ def render_set(seeds: range, kit: dict[str, list[np.ndarray]]) -> list[tuple[Tru
     out = []
     for seed in seeds:
         for name in STYLES:
-            piece = render_style(name, seed=seed, seconds=30 if seed % 3 else 20, kit=kit if seed % 2 else None, rough=True)
+            seconds, drums = (30 if seed % 3 else 20), (kit if seed % 2 else None)
+            piece = render_style(name, seed=seed, seconds=seconds, kit=drums, rough=True)
             audio = Audio(piece.samples, piece.sample_rate)
             truth = {
-                "style": name, "bpm": piece.bpm, "beats": piece.beats, "downbeats": piece.downbeats, "meter": piece.beats_per_bar,
-            }  # fmt: skip
+                "style": name,
+                "bpm": piece.bpm,
+                "beats": piece.beats,
+                "downbeats": piece.downbeats,
+                "meter": piece.beats_per_bar,
+            }
             features = gather(audio, survey(audio))
             if seed % 4 == 3:  # some short excerpts
                 rng = np.random.default_rng(seed)
@@ -166,7 +171,11 @@ def evaluate(pieces: list[tuple[Truth, list[judging.Reading]]], judge: judging.W
         whole = int(np.argmax([np.logaddexp.reduce(s) for s in scores]))
         bar = kept[best].bars[int(scores[best].argmax())]
         table.setdefault(truth["style"], []).append(
-            [is_tempo(kept[whole].period, truth), is_tempo(kept[best].period, truth), is_layout(kept[best], bar.meter, bar.offset, truth)]
+            [
+                is_tempo(kept[whole].period, truth),
+                is_tempo(kept[best].period, truth),
+                is_layout(kept[best], bar.meter, bar.offset, truth),
+            ]
         )
     out = {style: [float(v) for v in np.mean(values, axis=0)] for style, values in table.items()}
     out["ALL"] = [float(v) for v in np.mean([row for values in table.values() for row in values], axis=0)]
@@ -198,12 +207,18 @@ def main() -> None:
     rough = judging.Weights(first, first, {}, {})
     for name, pieces in data.items():
         everything[name] = [(t, judging.readings_of(f, accents(f.flux), rough)) for t, f in pieces]
-        print(name, len(pieces), "pieces; true tempo among the kept", np.mean([any(is_tempo(r.period, t) for r in rs) for t, rs in everything[name]]), flush=True)
+        print(
+            name,
+            len(pieces),
+            "pieces; true tempo among the kept",
+            np.mean([any(is_tempo(r.period, t) for r in rs) for t, rs in everything[name]]),
+            flush=True,
+        )
     judge = fit_joint(everything["fit"], first, args.l2)
     for name, pieces in everything.items():
         for style, (tempo, best, layout) in evaluate(pieces, judge).items():
             if name == "held out" or style == "ALL":
-                print(f"{name:9} {style:14} tempo {tempo:.3f} (best reading {best:.3f})  tempo, meter and downbeat {layout:.3f}")
+                print(f"{name:9} {style:14} tempo {tempo:.3f} ({best:.3f})  with meter and downbeat {layout:.3f}")
     if args.write:
         document = {
             "first": judge.first, "tempo": judge.tempo,

@@ -51,112 +51,320 @@ EIGHTHS, SIXTEENTHS, QUARTERS = "x.x.x.x.x.x.x.x.", "xgxgxgxgxgxgxgxg", "X...x..
 BACKBEAT, OFFBEATS = "....X.......X...", "..X...X...X...X."
 STYLES: dict[str, Style] = {
     "rock": Style(
-        85, 150,
-        (d(kick="X.......X.x.....", snare=BACKBEAT, closed_hat=EIGHTHS), d(kick="X..x....X.......", snare=BACKBEAT, closed_hat=EIGHTHS),
-         d(kick="X.....x.X.x.....", snare=BACKBEAT, ride=EIGHTHS), d(kick="X.x.....x.x.....", snare="....X.......X..g", open_hat=QUARTERS)),
-        (EIGHTHS, "X.....x.X.......", "X.......x.x.x..."), ("X...............", "X.......x.......", "X.x.x.x.X.x.x.x."), ("x...x.x.....x.x.", "..x.x...x.x.x..."),
+        85,
+        150,
+        (
+            d(kick="X.......X.x.....", snare=BACKBEAT, closed_hat=EIGHTHS),
+            d(kick="X..x....X.......", snare=BACKBEAT, closed_hat=EIGHTHS),
+            d(kick="X.....x.X.x.....", snare=BACKBEAT, ride=EIGHTHS),
+            d(kick="X.x.....x.x.....", snare="....X.......X..g", open_hat=QUARTERS),
+        ),
+        (EIGHTHS, "X.....x.X.......", "X.......x.x.x..."),
+        ("X...............", "X.......x.......", "X.x.x.x.X.x.x.x."),
+        ("x...x.x.....x.x.", "..x.x...x.x.x..."),
         drift=0.01,
     ),
     "ballad": Style(
-        58, 86,
-        (d(kick="X.......X.......", snare=BACKBEAT, closed_hat=EIGHTHS), d(kick="X......xX.x.....", snare=BACKBEAT, closed_hat=SIXTEENTHS),
-         d(kick="X.......X.....x.", rim=BACKBEAT, closed_hat=EIGHTHS)),
-        ("X.......x.......", "X.....x.X.......", "X..............."), ("X...............", "x.x.x.x.x.x.x.x.", "x...x...x...x..."), ("x...x.x.....x.x.", "x.......x.x....."),
+        58,
+        86,
+        (
+            d(kick="X.......X.......", snare=BACKBEAT, closed_hat=EIGHTHS),
+            d(kick="X......xX.x.....", snare=BACKBEAT, closed_hat=SIXTEENTHS),
+            d(kick="X.......X.....x.", rim=BACKBEAT, closed_hat=EIGHTHS),
+        ),
+        ("X.......x.......", "X.....x.X.......", "X..............."),
+        ("X...............", "x.x.x.x.x.x.x.x.", "x...x...x...x..."),
+        ("x...x.x.....x.x.", "x.......x.x....."),
     ),
     "twelve_eight": Style(
-        50, 82, (d(kick="X.....X.x...", snare="...X.....X..", closed_hat="XxxXxxXxxXxx"), d(kick="X.....X.....", rim="...X.....X..", ride="X.xX.xX.xX.x")),
-        ("X....xX.....", "X..x..X..x..", "X.....x....."), ("X...........", "xxxxxxxxxxxx", "X.....X....."), ("x..x.x...x.x", "x.....x.xx.."), steps=3, jitter=0.01,
+        50,
+        82,
+        (
+            d(kick="X.....X.x...", snare="...X.....X..", closed_hat="XxxXxxXxxXxx"),
+            d(kick="X.....X.....", rim="...X.....X..", ride="X.xX.xX.xX.x"),
+        ),
+        ("X....xX.....", "X..x..X..x..", "X.....x....."),
+        ("X...........", "xxxxxxxxxxxx", "X.....X....."),
+        ("x..x.x...x.x", "x.....x.xx.."),
+        steps=3,
+        jitter=0.01,
     ),
     "shuffle": Style(
-        90, 165, (d(kick="X.....X.....", snare="...X.....X..", closed_hat="X.xX.xX.xX.x"), d(kick="X..x..X..x..", snare="...X.....X.x", ride="X.xX.xX.xX.x"),
-                  d(kick="X.....X..x..", snare="..gX.g..gX.g", closed_hat="x..x..x..x..")),
-        ("X..x..x..x..", "X.xx.xX.xx.x"), ("X.xX.xX.xX.x", "..x..x..x..x", "X..........."), ("x..x.x...x.x",), steps=3, jitter=0.008,
+        90,
+        165,
+        (
+            d(kick="X.....X.....", snare="...X.....X..", closed_hat="X.xX.xX.xX.x"),
+            d(kick="X..x..X..x..", snare="...X.....X.x", ride="X.xX.xX.xX.x"),
+            d(kick="X.....X..x..", snare="..gX.g..gX.g", closed_hat="x..x..x..x.."),
+        ),
+        ("X..x..x..x..", "X.xx.xX.xx.x"),
+        ("X.xX.xX.xX.x", "..x..x..x..x", "X..........."),
+        ("x..x.x...x.x",),
+        steps=3,
+        jitter=0.008,
     ),
     "swing": Style(
-        110, 230, (d(ride="X..X.xX..X.x", closed_hat="...x.....x.."), d(ride="X..X.xX..X.x", closed_hat="...x.....x..", snare=".....g.....x", kick="g..g..g..g..")),
-        ("X..x..x..x..",), ("X....x......", ".....x...x..", "X..........."), ("x..x.xx..x.x", "...x.x..x..x"), steps=3, jitter=0.01, drift=0.01,
+        110,
+        230,
+        (
+            d(ride="X..X.xX..X.x", closed_hat="...x.....x.."),
+            d(ride="X..X.xX..X.x", closed_hat="...x.....x..", snare=".....g.....x", kick="g..g..g..g.."),
+        ),
+        ("X..x..x..x..",),
+        ("X....x......", ".....x...x..", "X..........."),
+        ("x..x.xx..x.x", "...x.x..x..x"),
+        steps=3,
+        jitter=0.01,
+        drift=0.01,
     ),
     "punk": Style(
-        145, 210, (d(kick="X.....x.X.x.....", snare=BACKBEAT, closed_hat=EIGHTHS), d(kick="X...X...X.x.X...", snare=BACKBEAT, crash=QUARTERS),
-                   d(kick="X.......X.......", snare=BACKBEAT, ride=QUARTERS)),
-        (EIGHTHS,), ("X.x.x.x.x.x.x.x.", "X..............."), ("x...x...x.x.x...",), drift=0.01,
+        145,
+        210,
+        (
+            d(kick="X.....x.X.x.....", snare=BACKBEAT, closed_hat=EIGHTHS),
+            d(kick="X...X...X.x.X...", snare=BACKBEAT, crash=QUARTERS),
+            d(kick="X.......X.......", snare=BACKBEAT, ride=QUARTERS),
+        ),
+        (EIGHTHS,),
+        ("X.x.x.x.x.x.x.x.", "X..............."),
+        ("x...x...x.x.x...",),
+        drift=0.01,
     ),
     "skank": Style(
-        118, 178, (d(kick=QUARTERS, snare=OFFBEATS, closed_hat=EIGHTHS), d(kick=QUARTERS, snare=OFFBEATS, crash=QUARTERS), d(kick=QUARTERS, snare=OFFBEATS)),
-        (EIGHTHS, "X...x...X...x..."), ("X.x.x.x.x.x.x.x.", "X..............."), ("x...x...x.x.x...",), drift=0.01,
+        118,
+        178,
+        (
+            d(kick=QUARTERS, snare=OFFBEATS, closed_hat=EIGHTHS),
+            d(kick=QUARTERS, snare=OFFBEATS, crash=QUARTERS),
+            d(kick=QUARTERS, snare=OFFBEATS),
+        ),
+        (EIGHTHS, "X...x...X...x..."),
+        ("X.x.x.x.x.x.x.x.", "X..............."),
+        ("x...x...x.x.x...",),
+        drift=0.01,
     ),
     "two_beat": Style(
-        96, 138, (d(kick=QUARTERS, snare=OFFBEATS), d(kick=QUARTERS, closed_hat=OFFBEATS, snare=BACKBEAT), d(kick="X.......X.......", snare="..x...x...x...x."), d()),
-        ("X...x...X...x...",), (OFFBEATS, "..xx..xx..xx..xx"), ("x...x.x.....x.x.",), drift=0.01,
+        96,
+        138,
+        (
+            d(kick=QUARTERS, snare=OFFBEATS),
+            d(kick=QUARTERS, closed_hat=OFFBEATS, snare=BACKBEAT),
+            d(kick="X.......X.......", snare="..x...x...x...x."),
+            d(),
+        ),
+        ("X...x...X...x...",),
+        (OFFBEATS, "..xx..xx..xx..xx"),
+        ("x...x.x.....x.x.",),
+        drift=0.01,
     ),
     "ska": Style(
-        108, 158, (d(kick="X.......X.......", snare=BACKBEAT, closed_hat=EIGHTHS), d(kick="....X.......X...", rim=BACKBEAT, closed_hat=OFFBEATS)),
-        ("X...x...x...x...", "X.x.x.x.x.x.x.x."), (OFFBEATS,), ("x...x.x.........",), swing=0.1,
+        108,
+        158,
+        (
+            d(kick="X.......X.......", snare=BACKBEAT, closed_hat=EIGHTHS),
+            d(kick="....X.......X...", rim=BACKBEAT, closed_hat=OFFBEATS),
+        ),
+        ("X...x...x...x...", "X.x.x.x.x.x.x.x."),
+        (OFFBEATS,),
+        ("x...x.x.........",),
+        swing=0.1,
     ),
     "latin": Style(
-        84, 118, (d(kick="X..xX..xX..xX..x", rim="x..x..x...x.x...", closed_hat=EIGHTHS), d(kick="...x..x....x..x.", rim="..x.x...x..x..x.", closed_hat=SIXTEENTHS)),
-        ("X..x..x.X..x..x.", "...x..x....x..x."), ("x.xx.xx.xx.xx.x.", "X...............", "x..x..x...x.x..."), ("x..x..x...x.x...",),
+        84,
+        118,
+        (
+            d(kick="X..xX..xX..xX..x", rim="x..x..x...x.x...", closed_hat=EIGHTHS),
+            d(kick="...x..x....x..x.", rim="..x.x...x..x..x.", closed_hat=SIXTEENTHS),
+        ),
+        ("X..x..x.X..x..x.", "...x..x....x..x."),
+        ("x.xx.xx.xx.xx.x.", "X...............", "x..x..x...x.x..."),
+        ("x..x..x...x.x...",),
     ),
     "tom_groove": Style(
-        92, 136, (d(kick="X.......X.......", tom="X..x..x...x.x...", snare=BACKBEAT), d(kick=QUARTERS, tom="x.xxx.xxx.xxx.xx"), d(kick="X..x..X...X.....", tom="..x..x..x.x.xxx.")),
-        ("X..x..x...x.x...", EIGHTHS), ("X...............", "X..x..x...x.x..."), ("x...x.x.....x.x.",),
+        92,
+        136,
+        (
+            d(kick="X.......X.......", tom="X..x..x...x.x...", snare=BACKBEAT),
+            d(kick=QUARTERS, tom="x.xxx.xxx.xxx.xx"),
+            d(kick="X..x..X...X.....", tom="..x..x..x.x.xxx."),
+        ),
+        ("X..x..x...x.x...", EIGHTHS),
+        ("X...............", "X..x..x...x.x..."),
+        ("x...x.x.....x.x.",),
     ),
+    "clicks": Style(50, 200, (d(rim=QUARTERS), d(kick=QUARTERS), d(rim="X...x...x...x...")), jitter=0.0),
     "orchestral": Style(
-        56, 140, (d(),), ("X.......X.......", "X...x...x...x...", "X..............."), ("X...x...x...x...", "x.x.x.x.x.x.x.x.", "X.......x......."), ("x...x.x.x...x...", "x.x.x.x.x...x..."),
-        jitter=0.015, drift=0.02, attack=0.06,
+        56,
+        140,
+        (d(),),
+        ("X.......X.......", "X...x...x...x...", "X..............."),
+        ("X...x...x...x...", "x.x.x.x.x.x.x.x.", "X.......x......."),
+        ("x...x.x.x...x...", "x.x.x.x.x...x..."),
+        jitter=0.015,
+        drift=0.02,
+        attack=0.06,
     ),
     "metal": Style(
-        130, 215, (d(kick="x.x.x.x.x.x.x.x.", snare=BACKBEAT, crash=QUARTERS), d(kick="xxxxxxxxxxxxxxxx", snare=BACKBEAT, ride=EIGHTHS),
-                   d(kick="X.xxX.xxX.xxX.xx", snare=BACKBEAT, crash=QUARTERS)),
-        (EIGHTHS, "X.xxX.xxX.xxX.xx"), ("X.xxX.xxX.xxX.xx", EIGHTHS), ("x...x...x.x.x...",),
+        130,
+        215,
+        (
+            d(kick="x.x.x.x.x.x.x.x.", snare=BACKBEAT, crash=QUARTERS),
+            d(kick="xxxxxxxxxxxxxxxx", snare=BACKBEAT, ride=EIGHTHS),
+            d(kick="X.xxX.xxX.xxX.xx", snare=BACKBEAT, crash=QUARTERS),
+        ),
+        (EIGHTHS, "X.xxX.xxX.xxX.xx"),
+        ("X.xxX.xxX.xxX.xx", EIGHTHS),
+        ("x...x...x.x.x...",),
     ),
     "house": Style(
-        115, 134, (d(kick="X...X...X...X...", clap=BACKBEAT, open_hat="..x...x...x...x."), d(kick="X...X...X...X...", clap=BACKBEAT, closed_hat=SIXTEENTHS),
-                   d(kick="X...X...X...X...", closed_hat="..x...x...x...x.")),
-        ("..x...x...x...x.", "X..x..x.X..x..x."), ("X..x..x...x.....", "X...............", "..x...x...x...x."), ("x..x..x.x..x..x.",), jitter=0.0,
+        115,
+        134,
+        (
+            d(kick="X...X...X...X...", clap=BACKBEAT, open_hat="..x...x...x...x."),
+            d(kick="X...X...X...X...", clap=BACKBEAT, closed_hat=SIXTEENTHS),
+            d(kick="X...X...X...X...", closed_hat="..x...x...x...x."),
+        ),
+        ("..x...x...x...x.", "X..x..x.X..x..x."),
+        ("X..x..x...x.....", "X...............", "..x...x...x...x."),
+        ("x..x..x.x..x..x.",),
+        jitter=0.0,
     ),
     "disco": Style(
-        106, 132, (d(kick="X...X...X...X...", snare=BACKBEAT, open_hat="..X...X...X...X.", closed_hat="x...x...x...x..."),
-                   d(kick="X...X...X...X...", snare=BACKBEAT, closed_hat=SIXTEENTHS)),
-        ("x.X.x.X.x.X.x.X.", "X..xX..xX..xX..x"), ("xxX.xxX.xxX.xxX.", "X..............."), ("x...x.x...x.x...",),
+        106,
+        132,
+        (
+            d(kick="X...X...X...X...", snare=BACKBEAT, open_hat="..X...X...X...X.", closed_hat="x...x...x...x..."),
+            d(kick="X...X...X...X...", snare=BACKBEAT, closed_hat=SIXTEENTHS),
+        ),
+        ("x.X.x.X.x.X.x.X.", "X..xX..xX..xX..x"),
+        ("xxX.xxX.xxX.xxX.", "X..............."),
+        ("x...x.x...x.x...",),
     ),
     "reggae": Style(
-        62, 92, (d(kick="....X.......X...", rim="....X.......X...", closed_hat=EIGHTHS), d(kick="X...X...X...X...", rim="....X.......X...", closed_hat=EIGHTHS),
-                 d(kick="....X.......X...", snare="....X.......X...", closed_hat="x.xxx.xxx.xxx.xx")),
-        ("X..x..x.....x...", "....x.x.X...x.x."), ("..X...X...X...X.", "..Xx..Xx..Xx..Xx"), ("x...x.x.........",), swing=0.15,
+        62,
+        92,
+        (
+            d(kick="....X.......X...", rim="....X.......X...", closed_hat=EIGHTHS),
+            d(kick="X...X...X...X...", rim="....X.......X...", closed_hat=EIGHTHS),
+            d(kick="....X.......X...", snare="....X.......X...", closed_hat="x.xxx.xxx.xxx.xx"),
+        ),
+        ("X..x..x.....x...", "....x.x.X...x.x."),
+        ("..X...X...X...X.", "..Xx..Xx..Xx..Xx"),
+        ("x...x.x.........",),
+        swing=0.15,
     ),
     "hiphop": Style(
-        80, 104, (d(kick="X......x..X.....", snare=BACKBEAT, closed_hat=EIGHTHS), d(kick="X.x....x.xx.....", snare=BACKBEAT, closed_hat=EIGHTHS),
-                  d(kick="X..x......X..x..", snare=BACKBEAT, closed_hat=SIXTEENTHS)),
-        ("X......x..X.....", "X..............."), ("X...............", "X..x..x........."), ("x..x..x.........",), swing=0.25,
+        80,
+        104,
+        (
+            d(kick="X......x..X.....", snare=BACKBEAT, closed_hat=EIGHTHS),
+            d(kick="X.x....x.xx.....", snare=BACKBEAT, closed_hat=EIGHTHS),
+            d(kick="X..x......X..x..", snare=BACKBEAT, closed_hat=SIXTEENTHS),
+        ),
+        ("X......x..X.....", "X..............."),
+        ("X...............", "X..x..x........."),
+        ("x..x..x.........",),
+        swing=0.25,
     ),
     "funk": Style(
-        88, 120, (d(kick="X..x..x...X..x..", snare="....X..g.g..X..g", closed_hat=SIXTEENTHS), d(kick="X.x.......X..x..", snare="..g.X..g.g.gX...", closed_hat=EIGHTHS)),
-        ("X..x..x...X..x.x", "X.x....xx.x....."), ("..xx..x...xx..x.", "....x.......x..."), ("x.x..x..x.......",),
+        88,
+        120,
+        (
+            d(kick="X..x..x...X..x..", snare="....X..g.g..X..g", closed_hat=SIXTEENTHS),
+            d(kick="X.x.......X..x..", snare="..g.X..g.g.gX...", closed_hat=EIGHTHS),
+        ),
+        ("X..x..x...X..x.x", "X.x....xx.x....."),
+        ("..xx..x...xx..x.", "....x.......x..."),
+        ("x.x..x..x.......",),
     ),
     "drum_and_bass": Style(
-        160, 180, (d(kick="X.........x.....", snare=BACKBEAT, closed_hat=EIGHTHS), d(kick="X.x.......x.....", snare="....X..g.g..X...", closed_hat=EIGHTHS)),
-        ("X...............", "X.......x......."), ("X...............",), ("x.......x...x...",), bars_per_chord=2, jitter=0.0,
+        160,
+        180,
+        (
+            d(kick="X.........x.....", snare=BACKBEAT, closed_hat=EIGHTHS),
+            d(kick="X.x.......x.....", snare="....X..g.g..X...", closed_hat=EIGHTHS),
+        ),
+        ("X...............", "X.......x......."),
+        ("X...............",),
+        ("x.......x...x...",),
+        bars_per_chord=2,
+        jitter=0.0,
     ),
     "country": Style(
-        92, 135, (d(kick="X.......X.......", snare="g.g.X.g.g.g.X.g."), d(kick="X.......X.......", snare="ggggXgggggggXggg"), d(kick="X.......X.......", rim=BACKBEAT, closed_hat=EIGHTHS)),
-        ("X.......x.......",), ("....x.......x...", "..x.x.x...x.x.x.", "X.x.x.x.x.x.x.x."), ("x...x.x.....x.x.",),
+        92,
+        135,
+        (
+            d(kick="X.......X.......", snare="g.g.X.g.g.g.X.g."),
+            d(kick="X.......X.......", snare="ggggXgggggggXggg"),
+            d(kick="X.......X.......", rim=BACKBEAT, closed_hat=EIGHTHS),
+        ),
+        ("X.......x.......",),
+        ("....x.......x...", "..x.x.x...x.x.x.", "X.x.x.x.x.x.x.x."),
+        ("x...x.x.....x.x.",),
     ),
     "motown": Style(
-        100, 140, (d(kick="X.......X.x.....", snare="X...X...X...X...", closed_hat=EIGHTHS), d(kick="X.....x.X.......", snare="X...X...X...X...", tambourine=EIGHTHS)),
-        ("X..x..x.X.x...x.", "X...x...x...x..."), ("X...............", "....x.......x..."), ("x...x.x.....x.x.",),
+        100,
+        140,
+        (
+            d(kick="X.......X.x.....", snare="X...X...X...X...", closed_hat=EIGHTHS),
+            d(kick="X.....x.X.......", snare="X...X...X...X...", tambourine=EIGHTHS),
+        ),
+        ("X..x..x.X.x...x.", "X...x...x...x..."),
+        ("X...............", "....x.......x..."),
+        ("x...x.x.....x.x.",),
     ),
     "waltz": Style(
-        84, 190, (d(kick="X.....", rim="..x.x.", closed_hat="x.x.x."), d(kick="X.....", snare="..x.x."), d()), ("X.....", "X...x."), ("..x.x.", "X.x.x.", "X....."), ("x...x.", "x.x.x."),
-        beats=3, steps=2, jitter=0.01, drift=0.01,
+        84,
+        190,
+        (d(kick="X.....", rim="..x.x.", closed_hat="x.x.x."), d(kick="X.....", snare="..x.x."), d()),
+        ("X.....", "X...x."),
+        ("..x.x.", "X.x.x.", "X....."),
+        ("x...x.", "x.x.x."),
+        beats=3,
+        steps=2,
+        jitter=0.01,
+        drift=0.01,
     ),
     "slow_three": Style(
-        60, 84, (d(kick="X...........", snare="....x...x...", closed_hat="x.x.x.x.x.x."), d()), ("X.......x...",), ("x.x.x.x.x.x.", "X..........."), ("x...x.x.x...",), beats=3, jitter=0.01,
+        60,
+        84,
+        (d(kick="X...........", snare="....x...x...", closed_hat="x.x.x.x.x.x."), d()),
+        ("X.......x...",),
+        ("x.x.x.x.x.x.", "X..........."),
+        ("x...x.x.x...",),
+        beats=3,
+        jitter=0.01,
     ),
-    "piano": Style(58, 112, (d(),), ("X.......x.......", "X..............."), ("x.x.x.x.x.x.x.x.", "X...x...x...x...", "X.......x......."), ("x...x.x.....x.x.", "x.x.x...x.x.x..."), jitter=0.012, drift=0.02),
-    "arpeggio": Style(100, 140, (d(), d(kick="X...X...X...X...")), ("X.......x.......", "X..............."), ("xxxxxxxxxxxxxxxx", "x.xx.xx.x.xx.xx."), (), jitter=0.0),
-    "picking": Style(76, 125, (d(),), ("X.......X.......", "X...x...X...x..."), ("x.x.x.x.x.x.x.x.", "xxxxxxxxxxxxxxxx"), ("x...x.x.........",), jitter=0.01, drift=0.01),
-}  # fmt: skip
+    "piano": Style(
+        58,
+        112,
+        (d(),),
+        ("X.......x.......", "X..............."),
+        ("x.x.x.x.x.x.x.x.", "X...x...x...x...", "X.......x......."),
+        ("x...x.x.....x.x.", "x.x.x...x.x.x..."),
+        jitter=0.012,
+        drift=0.02,
+    ),
+    "arpeggio": Style(
+        100,
+        140,
+        (d(), d(kick="X...X...X...X...")),
+        ("X.......x.......", "X..............."),
+        ("xxxxxxxxxxxxxxxx", "x.xx.xx.x.xx.xx."),
+        (),
+        jitter=0.0,
+    ),
+    "picking": Style(
+        76,
+        125,
+        (d(),),
+        ("X.......X.......", "X...x...X...x..."),
+        ("x.x.x.x.x.x.x.x.", "xxxxxxxxxxxxxxxx"),
+        ("x...x.x.........",),
+        jitter=0.01,
+        drift=0.01,
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -200,7 +408,16 @@ _DRUMS: dict[str, Callable[[int, np.random.Generator], Array]] = {
     "tambourine": _tambourine,
     "tom": instruments.tom,
 }
-_MIX = {"kick": 1.0, "snare": 0.8, "clap": 0.7, "rim": 0.6, "closed_hat": 0.5, "open_hat": 0.4, "crash": 0.35, "ride": 0.4}
+_MIX = {
+    "kick": 1.0,
+    "snare": 0.8,
+    "clap": 0.7,
+    "rim": 0.6,
+    "closed_hat": 0.5,
+    "open_hat": 0.4,
+    "crash": 0.35,
+    "ride": 0.4,
+}
 _LOUD = {"X": 1.0, "x": 0.65, "g": 0.25}
 _DEGREES = {"major": (0, 5, 7, 9, 2, 4), "minor": (0, 8, 3, 10, 5, 7)}
 
@@ -245,67 +462,112 @@ def render_style(
     per_bar = style.beats * style.steps
     bars = max(2, int((seconds - start) * bpm / 60 / style.beats))
     grid = _grid(style, bpm, bars, start, rng)
-    total = int((grid[-1] + 0.6) * rate)
-    stage = _Stage(rate, total, rng, style.jitter, style.attack)
-    drums = style.drums[rng.integers(len(style.drums))] if style.drums else {}
-    sounds = {drum: _sound(drum, rate, rng, kit) for drum in drums}
-    gains = {drum: _MIX.get(drum, 0.5) * 10 ** (rng.normal(0, 3) / 20) for drum in drums}
-    drum_level = 10 ** (rng.uniform(-9, 3) / 20)
-    tonic, mode = int(rng.integers(12)), str(rng.choice(["major", "minor"]))
-    roots = [tonic + int(rng.choice(_DEGREES[mode])) for _ in range(4)]
-    roots[0] = tonic
-    rhythm = {part: _draw(rng, getattr(style, part)) for part in ("bass", "chords", "lead")}
-    with_lead = rng.random() < 0.6
-    early = rough and rng.random() < 0.3
-    span = style.bars_per_chord * (float(rng.choice((0.5, 1.0, 1.0, 1.0, 2.0))) if rough else 1.0)
+    stage = _Stage(rate, int((grid[-1] + 0.6) * rate), rng, style.jitter, style.attack)
+    drums = _Drummer(style, stage, kit, bars, rough)
+    band = _Band(name, style, stage, rough)
     if rough and rng.random() < 0.3:
-        for part in rng.choice(("drums", "bass", "chords"), size=rng.integers(1, 3), replace=False):
-            if part == "drums":
-                drums = {}
-            else:
-                rhythm[part] = "." * per_bar
-        if not drums and set(rhythm["bass"] + rhythm["chords"]) == {"."}:
-            rhythm["chords"] = _draw(rng, style.chords)
-    other = style.drums[rng.integers(len(style.drums))] if rough and drums and rng.random() < 0.4 else drums
-    sounds |= {drum: _sound(drum, rate, rng, kit) for drum in other if drum not in sounds}
-    gains |= {drum: _MIX.get(drum, 0.5) for drum in other if drum not in gains}
-    pause = int(rng.integers(0, bars)) if rough and rng.random() < 0.3 else bars
-    chords: list[tuple[float, int, str]] = []
+        band.rest(rng.choice(("drums", "bass", "chords"), size=rng.integers(1, 3), replace=False), drums)
     for bar in range(bars):
-        fill = bar % 8 == 7 and rng.random() < 0.5
         for step in range(per_bar):
-            ahead = 2 if early and step >= per_bar - 2 else 0
-            root = roots[int((bar + (step + ahead) / per_bar) / span) % 4]
-            third = 3 if (mode == "minor") == (root == tonic) else 4
-            if not chords or chords[-1][1] != root % 12:
-                chords.append((float(grid[bar * per_bar + step]), root % 12, "minor" if third == 3 else "major"))
-            time = grid[bar * per_bar + step]
-            step_seconds = grid[bar * per_bar + step + 1] - time
-            for drum, pattern in (other if bar % 4 >= 2 else drums).items():
-                if pause <= bar < pause + 4:
-                    continue
-                if fill and step >= per_bar // 2 and drum != "kick":
-                    continue
-                if pattern[step] != ".":
-                    stage.add(time + stage.late.get(drum, 0.0), sounds[drum], gains[drum] * drum_level * _LOUD[pattern[step]])
-            if fill and step >= per_bar // 2 and drums:
-                stage.add(time, sounds.get("snare", next(iter(sounds.values()))), 0.7 * drum_level)
-            if (mark := rhythm["bass"][step]) != ".":
-                stage.note("bass", time, [root + 36], step_seconds * _until_next(rhythm["bass"], step), _LOUD[mark])
-            if (mark := rhythm["chords"][step]) != ".":
-                tones = [root + 48, root + 48 + third, root + 55]
-                if name in {"arpeggio", "picking"}:
-                    tones = [tones[step % 3] + 12]
-                stage.note("pad", time, tones, step_seconds * _until_next(rhythm["chords"], step), 0.7 * _LOUD[mark])
-            if with_lead and (mark := rhythm["lead"][step]) != "." and rng.random() < 0.8:
-                pitch = root + 60 + int(rng.choice((0, third, 7, 12, 2)))
-                stage.note("pad", time, [pitch], step_seconds * _until_next(rhythm["lead"], step), 0.6 * _LOUD[mark])
-        if drums and bar % 8 == 0 and rng.random() < 0.5:
-            stage.add(grid[bar * per_bar], sounds.get("crash", instruments.crash(rate, rng)), 0.4 * drum_level)
+            time = float(grid[bar * per_bar + step])
+            drums.play(bar, step, time)
+            band.play(bar, step, time, float(grid[bar * per_bar + step + 1]) - time)
     if rough and rng.random() < 0.6:
-        _scatter(stage, grid[-1], [root % 12 for root in roots], drum_level)
+        _scatter(stage, grid[-1], [root % 12 for root in band.roots], drums.level)
     beats = grid[:-1][:: style.steps]
-    return Piece(stage.finish(), rate, name, bpm, beats, beats[:: style.beats], style.beats, (tonic, mode), tuple(chords))
+    return Piece(
+        stage.finish(),
+        rate,
+        name,
+        bpm,
+        beats,
+        beats[:: style.beats],
+        style.beats,
+        (band.tonic, band.mode),
+        tuple(band.changes),
+    )
+
+
+class _Drummer:
+    """Plays one of the style's patterns, another one now and then, fills, pauses and crashes."""
+
+    def __init__(self, style: Style, stage: _Stage, kit: Kit | None, bars: int, rough: bool) -> None:
+        rng = stage.rng
+        self.stage, self.per_bar = stage, style.beats * style.steps
+        self.pattern = style.drums[rng.integers(len(style.drums))] if style.drums else {}
+        change = rough and self.pattern and rng.random() < 0.4
+        self.other = style.drums[rng.integers(len(style.drums))] if change else self.pattern
+        self.sounds = {
+            drum: _sound(drum, stage.rate, rng, kit) for drum in (*self.pattern, *self.other, "crash", "snare")
+        }
+        self.level = 10 ** (rng.uniform(-9, 3) / 20)
+        self.gains = {drum: self.level * _MIX.get(drum, 0.5) * 10 ** (rng.normal(0, 3) / 20) for drum in self.sounds}
+        self.fills = {bar for bar in range(7, bars, 8) if rng.random() < 0.5}
+        self.crashes = {bar for bar in range(0, bars, 8) if rng.random() < 0.5}
+        self.pause = int(rng.integers(0, bars)) if rough and rng.random() < 0.3 else bars
+
+    def play(self, bar: int, step: int, time: float) -> None:
+        if not self.pattern or self.pause <= bar < self.pause + 4:
+            return
+        filling = bar in self.fills and step >= self.per_bar // 2
+        for drum, pattern in (self.other if bar % 4 >= 2 else self.pattern).items():
+            if pattern[step] != "." and (not filling or drum == "kick"):
+                late = self.stage.late.get(drum, 0.0)
+                self.stage.add(time + late, self.sounds[drum], self.gains[drum] * _LOUD[pattern[step]])
+        if filling:
+            self.stage.add(time, self.sounds["snare"], 0.7 * self.gains["snare"])
+        if step == 0 and bar in self.crashes:
+            self.stage.add(time, self.sounds["crash"], self.gains["crash"])
+
+
+class _Band:
+    """Plays bass, chords and a lead over four chords."""
+
+    def __init__(self, name: str, style: Style, stage: _Stage, rough: bool) -> None:
+        rng = stage.rng
+        self.stage, self.per_bar = stage, style.beats * style.steps
+        self.tonic, self.mode = int(rng.integers(12)), str(rng.choice(["major", "minor"]))
+        self.roots = [self.tonic + int(rng.choice(_DEGREES[self.mode])) for _ in range(4)]
+        self.roots[0] = self.tonic
+        self.rhythm = {part: _draw(rng, getattr(style, part)) for part in ("bass", "chords", "lead")}
+        self.spare = _draw(rng, style.chords)
+        if rng.random() > 0.6:
+            self.rhythm["lead"] = "." * self.per_bar
+        self.ahead = 2 if rough and rng.random() < 0.3 else 0
+        self.span = style.bars_per_chord * (float(rng.choice((0.5, 1.0, 1.0, 1.0, 2.0))) if rough else 1.0)
+        self.broken = name in {"arpeggio", "picking"}
+        self.changes: list[tuple[float, int, str]] = []
+
+    def rest(self, parts: Sequence[str], drums: _Drummer) -> None:
+        """Leave parts out, but never all of them."""
+        for part in parts:
+            if part == "drums":
+                drums.pattern = {}
+            else:
+                self.rhythm[part] = "." * self.per_bar
+        if not drums.pattern and set(self.rhythm["bass"] + self.rhythm["chords"]) == {"."}:
+            self.rhythm["chords"] = self.spare
+
+    def play(self, bar: int, step: int, time: float, step_seconds: float) -> None:
+        ahead = self.ahead if step >= self.per_bar - 2 else 0
+        root = self.roots[int((bar + (step + ahead) / self.per_bar) / self.span) % 4]
+        third = 3 if (self.mode == "minor") == (root == self.tonic) else 4
+        if not self.changes or self.changes[-1][1] != root % 12:
+            self.changes.append((time, root % 12, "minor" if third == 3 else "major"))
+        rng = self.stage.rng
+        for part, gain in (("bass", 1.0), ("chords", 0.7), ("lead", 0.6)):
+            mark = self.rhythm[part][step]
+            if mark == "." or (part == "lead" and rng.random() > 0.8):
+                continue
+            pitches = {
+                "bass": [root + 36],
+                "chords": [root + 48, root + 48 + third, root + 55],
+                "lead": [root + 60 + int(rng.choice((0, third, 7, 12, 2)))],
+            }[part]
+            if part == "chords" and self.broken:
+                pitches = [pitches[step % 3] + 12]
+            seconds = step_seconds * _until_next(self.rhythm[part], step)
+            self.stage.note("bass" if part == "bass" else "pad", time, pitches, seconds, gain * _LOUD[mark])
 
 
 def _scatter(stage: _Stage, seconds: float, roots: Sequence[int], level: float) -> None:
@@ -343,10 +605,7 @@ def _until_next(rhythm: str, step: int) -> int:
 
 
 def _sound(drum: str, rate: int, rng: np.random.Generator, kit: Kit | None) -> Array:
-    if kit and kit.get(drum):
-        wave = kit[drum][rng.integers(len(kit[drum]))]
-    else:
-        wave = _DRUMS[drum](rate, rng)
+    wave = kit[drum][rng.integers(len(kit[drum]))] if kit and kit.get(drum) else _DRUMS[drum](rate, rng)
     return np.asarray(wave / max(1e-9, np.abs(wave).max()))
 
 
@@ -363,7 +622,11 @@ class _Stage:
         self.cache: dict[tuple[str, tuple[int, ...], int], Array] = {}
 
     def add(self, time: float, wave: Array, gain: float) -> None:
-        frame = max(0, round((time + self.rng.normal(0, self.jitter)) * self.rate)) if self.jitter else round(time * self.rate)
+        frame = (
+            max(0, round((time + self.rng.normal(0, self.jitter)) * self.rate))
+            if self.jitter
+            else round(time * self.rate)
+        )
         part = self.out[frame : frame + len(wave)]
         part += wave[: len(part)] * gain * self.rng.uniform(0.8, 1.0)
 
@@ -385,7 +648,9 @@ class _Stage:
             size = int(self.rng.uniform(0.1, 0.8) * self.rate)
             tail = self.rng.standard_normal(size) * np.exp(-np.arange(size) / (size / 5))
             wet = fftconvolve(self.out, tail)[: len(self.out)]
-            self.out = self.out + wet * (self.rng.uniform(0.05, 0.3) * np.abs(self.out).max() / max(1e-9, np.abs(wet).max()))
+            self.out = self.out + wet * (
+                self.rng.uniform(0.05, 0.3) * np.abs(self.out).max() / max(1e-9, np.abs(wet).max())
+            )
         self.out *= 0.7 / max(1e-9, np.abs(self.out).max())
         self.out += 10 ** (self.rng.uniform(-80, -45) / 20) * self.rng.standard_normal(len(self.out))
         return self.out.astype(np.float32)[None, :]

@@ -120,6 +120,15 @@ def test_a_chained_ogg_file_is_read_to_its_end(every_format: dict[str, Path], tm
             np.testing.assert_array_equal(got, whole[:, start:])
 
 
+def test_joined_mp3_files_are_read_to_their_end(every_format: dict[str, Path], tmp_path: Path) -> None:
+    data = every_format["mp3"].read_bytes()
+    path = tmp_path / "joined.mp3"
+    path.write_bytes(data + data)
+    source = open_source(path)
+    assert abs(source.frames - 2 * 163_841) < 4 * 1152
+    assert Audio.from_source(source).frames == source.frames
+
+
 def test_low_bit_rate_mp3_needs_a_long_run_up(tmp_path: Path, encode) -> None:
     # At 32 kbit/s a frame's data can begin in the ninth frame before it: more than the decoder itself goes back.
     rng = np.random.default_rng(0)

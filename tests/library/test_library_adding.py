@@ -331,6 +331,15 @@ class TestStems:
         assert dump(lib) == before
         assert lib.fsck(deep=True).clean
 
+    def test_true_stems_come_before_estimates(self, lib: Library, tmp_path: Path) -> None:
+        for seed, name in enumerate(["drums", "bass"]):
+            wav(tmp_path / "S" / f"{name}.wav", seed, 1.0)
+        song = lib.add(stems=tmp_path / "S")
+        true = song.stems["drums"]
+        keep(lib, separation(lib, song))
+        assert song.stems["drums"] == true
+        assert len(lib.query("kind:stem")) == 4
+
     def test_beyond_full_scale_the_sum_stays_float(self, lib: Library, tmp_path: Path) -> None:
         for seed, name in enumerate(["drums", "bass"]):
             write(tmp_path / "S" / f"{name}.wav", Audio(noise(seed, 1.0).samples * 3.9, RATE))
@@ -344,7 +353,7 @@ class TestStems:
         for seed, name in enumerate(["drums", "bass", "mixture"]):
             wav(tmp_path / "S" / f"{name}.wav", seed, 1.0)
         song = lib.add(stems=tmp_path / "S")
-        assert song.original_name == "mixture.wav"
+        assert (song.name, song.original_name) == ("S", "mixture.wav")
         assert list(song.stems) == ["drums", "bass"]
         for seed, name in enumerate(["drums", "bass"]):
             wav(tmp_path / "T" / f"{name}.wav", 10 + seed, 1.0)
@@ -385,3 +394,22 @@ def test_sizes_are_recorded(lib: Library, tmp_path: Path) -> None:
     with lib.store.transaction(write=False) as session:
         row = session.scalars(select(SoundRow)).one()
     assert row.size == (tmp_path / "a.wav").stat().st_size
+
+
+@pytest.mark.shared
+def test_real_music(lib: Library, tmp_path: Path, shared_data: Path) -> None:
+    report = lib.add(
+        [shared_data / "music" / name for name in ("odd_formats", "songs", "vocadito", "waveform_playlist_stems")]
+    )
+    assert report.failed == []
+    assert {sound.suffix for sound in report.added} >= {".mp4", ".mp3", ".ogg", ".wav"}
+    streams = [sound for sound in report.added if "import_notes" in sound.facts]
+    assert [sound.facts["import_notes"] for sound in streams] == [["first of 5 audio streams used"]]
+    for sound in report.added:
+        assert sound.path.read_bytes()[:64]
+        assert sound.audio().frames == sound.frames
+    song = lib.add(stems=shared_data / "music" / "mdb" / "Punk")
+    assert list(song.stems) == ["drums", "bass", "other", "vocals"]
+    total = sum(stem.audio().samples for stem in song.stems.values())
+    assert np.abs(total - song.audio().samples).max() < 1e-6
+    assert lib.fsck(deep=True).clean

@@ -13,6 +13,8 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from hypothesis import given
+from hypothesis import strategies as st
 from library_making import (
     analysis,
     classifying,
@@ -30,6 +32,7 @@ from library_making import (
 import audiolab.library as library_package
 from audiolab.errors import CatalogError, ParameterError
 from audiolab.library import Library, Record
+from audiolab.library.ids import derived_id, hash_text, set_id, view_id
 from audiolab.library.models import Base
 from audiolab.library.places import network_filesystem
 from audiolab.library.store import HEAD
@@ -179,6 +182,24 @@ class TestFinding:
         assert lib.sound("deadbeef") == b
 
 
+class TestIds:
+    """Ids are on disk: they must never change."""
+
+    def test_golden(self) -> None:
+        assert derived_id("ab" * 32, "drums") == "ef366f71a89d2229080c3478b617b6195f78cdd52c13ba46065c7d8a48e66008"
+        assert view_id("cd" * 32, 0, 44_100) == "b9680ca792d32e81a38ac97c0b046ecaf79739a43bb5a5c286eb7806bef9bd7d"
+        assert set_id("ab" * 32) == "119bb02b2bcebffc2037e7eed76fda063d3dac4a124dbcae87110215142f97e1"
+
+    @given(st.lists(st.text(max_size=5), min_size=1, max_size=4), st.lists(st.text(max_size=5), min_size=1, max_size=4))
+    def test_parts_never_run_together(self, left: list[str], right: list[str]) -> None:
+        assert (hash_text(*left) == hash_text(*right)) == (left == right)
+
+    @pytest.mark.parametrize(("start", "stop"), [(5, 5), (6, 5), (-1, 5)])
+    def test_empty_views_are_refused(self, start: int, stop: int) -> None:
+        with pytest.raises(ParameterError):
+            view_id("ab" * 32, start, stop)
+
+
 class TestTags:
     def test_roles(self, lib: Library, tmp_path: Path) -> None:
         sound = lib.add(wav(tmp_path / "a.wav", 1))
@@ -296,6 +317,12 @@ class TestTrash:
         assert lib.restore(first) == 1
         assert set(lib.query().ids) == everything
 
+    def test_sample_sets_hide_what_is_in_it(self, lib: Library, tmp_path: Path) -> None:
+        _, drums = song_with_samples(lib, tmp_path / "song.wav")
+        lib.delete(drums.samples[1])
+        assert [sample.start for sample in drums.samples] == [0, 2000, 4000]
+        assert len(lib.sample_set(drums.samples.result_key)) == 4  # jobs see all, so that results stay aligned
+
     def test_adding_again_takes_it_out(self, lib: Library, tmp_path: Path) -> None:
         sound = lib.add(wav(tmp_path / "a.wav", 1))
         lib.delete(sound)
@@ -332,6 +359,11 @@ class TestSounds:
             made(1).strftime("%Y-%m-%d"),
         ):
             assert word in text, word
+        keep(lib, classifying(drums.samples, {"kick": 0.9}))
+        drums.samples[1].tag("rim")
+        said = drums.samples[1].explain().tags
+        assert said[0] == "rim (human)"
+        assert said[1].startswith("kick (model 0.90, classify head@1:")
         document = told.to_dict()
         assert document["parent"]["made"]["made_at"] == made(1).isoformat()
         assert document["parent"]["parent"]["file"]["name"] == "song.wav"
@@ -400,6 +432,8 @@ class TestRuns:
         )
         lib.update_run(run, status="running", report={"n": np.float32(1)}, started_at=made(1))
         assert lib.run_row(run[:6]).started_at == made(1)
+        lib.update_run(run, finished_at=made(2).isoformat())
+        assert lib.run_row(run).finished_at == made(2)
         assert not lib.cancel_requested(run)
         with Library(folder) as other:
             other.request_cancel(run)

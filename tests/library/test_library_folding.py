@@ -167,6 +167,14 @@ class TestFolding:
                 lib.fold(record)
             assert dump(lib) == before
 
+    def test_a_key_belongs_to_one_sound(self, lib: Library, tmp_path: Path) -> None:
+        a, b = (lib.add(wav(tmp_path / f"{seed}.wav", seed, 16)) for seed in (1, 2))
+        record = keep(lib, analysis(a))
+        before = dump(lib)
+        with pytest.raises(CatalogError, match="taken by another sound"):
+            lib.fold(record.model_copy(update={"sound_id": b.id, "made_at": made(99)}))
+        assert dump(lib) == before
+
     def test_lost_media_means_the_result_is_gone(self, lib: Library, tmp_path: Path) -> None:
         song = lib.add(wav(tmp_path / "a.wav", 1, 16))
         record = keep(lib, separation(lib, song))
@@ -402,3 +410,25 @@ class TestOverlays:
         for factor in (0, 99, "two"):
             with pytest.raises(ValueError, match="tempo_factor"):
                 song.edit("analyze", tempo_factor=factor)
+
+    def test_peoples_labels_reach_the_stages_that_need_them(self, lib: Library, tmp_path: Path) -> None:
+        """Drum MIDI is made from the labels: a corrected one must change its input, and so its key."""
+        _, drums = song_with_samples(lib, tmp_path / "song.wav")
+        samples = drums.samples
+        items = [{"label": "kick", "confidence": 0.9, "drums": {"kick": 0.9, "tom": 0.3}, "kind": "one-shot"}] * 4
+        record = classifying(samples, {"kick": 0.9})
+        keep(lib, record.model_copy(update={"document": {"head": "x", "items": items}}))
+        assert lib.effective(drums.id, "classify")["items"] == items
+        samples[0].tag("reject")
+        assert lib.effective(drums.id, "classify")["items"] == items
+        samples[1].tag("snare")
+        samples[1].tag("rim", 0.8)
+        samples[2].untag("kick")
+        found = lib.effective(drums.id, "classify")["items"]
+        assert found[0] == found[3] == items[0]
+        assert found[1] == {
+            "label": "rim", "confidence": 0.8, "drums": {"rim": 0.8, "snare": 1.0},
+            "kind": "one-shot", "source": "human",
+        }  # fmt: skip
+        assert found[2] == {**items[0], "label": "unknown", "confidence": 0.0, "drums": {"tom": 0.3}, "source": "human"}
+        assert lib.latest_result(drums.id, "classify").document["items"] == items

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from audiolab.stages import notes
 from audiolab.stages.notes import model
 from audiolab.stages.notes.creation import create_notes, frame_times
 from audiolab.stages.notes.presets import MidiParams, settings_for
+from audiolab.stages.notes.transcribing import _semitones, one_voice
 
 from .conftest import tune
 
@@ -129,6 +132,36 @@ def test_ghost_notes_in_faint_bleed_are_dropped():
     without = notes.midi(sound, bpm=120)
     assert any(note.start > 4 for note in with_ghosts.notes)
     assert without.notes == tuple(note for note in with_ghosts.notes if note.start < 4)
+
+
+def test_one_voice_keeps_the_strongest_of_what_overlaps():
+    def note(start, end, pitch, velocity=80):
+        return notes.Note(start, end, pitch, velocity)
+
+    low, harmonic, later, flicker = note(0, 1, 40), note(0.1, 0.5, 52, 60), note(0.9, 2, 43), note(1.2, 1.3, 55, 127)
+    found = one_voice([later, low, flicker, harmonic])
+    assert found == [note(0, 0.9, 40), later]
+    assert one_voice([]) == []
+    assert one_voice([low]) == [low]
+    apart = [note(i, i + 0.9, 40 + i) for i in range(5)]
+    assert one_voice(apart) == apart
+
+
+def test_the_harmonics_of_a_bass_are_not_notes(short_song):
+    rate = short_song.sample_rate
+    truth = [(note.start / rate, note.pitch) for note in short_song.notes["bass"]]
+    found = notes.transcribe(short_song.stems["bass"], settings_for(MidiParams(preset="bass"), None))
+    hits = sum(any(abs(n.start - start) < 0.05 and n.pitch == pitch for n in found) for start, pitch in truth)
+    assert hits >= 0.95 * len(truth)
+    assert len(found) <= 1.1 * len(truth)
+    assert all(a.end <= b.start for a, b in pairwise(found))
+
+
+def test_a_lasting_step_of_a_third_is_taken_out_of_bends():
+    assert _semitones((1, 1, 1, 0), center=True) == (0, 0, 0, -1 / 3)
+    assert _semitones((1, 1, 1, 0), center=False) == (1 / 3, 1 / 3, 1 / 3, 0)
+    assert _semitones((0, 3, 3, 3), center=True) == (0, 1, 1, 1)
+    assert _semitones((), center=True) == ()
 
 
 def test_more_bad_input(tmp_path):

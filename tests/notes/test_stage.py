@@ -8,11 +8,11 @@ import mido
 import numpy as np
 import pytest
 
-from audiolab.audio import Audio, TempoMap
+from audiolab.audio import Audio, TempoMap, View
 from audiolab.errors import MissingDependency, ParameterError
 from audiolab.stages import notes
 from audiolab.stages.base import SoundInput, StageInput, StageSkipped
-from audiolab.stages.notes import Midi, MidiParams, files, notes_of
+from audiolab.stages.notes import Midi, MidiParams, notes_of
 from audiolab.stages.registry import get_stage
 
 from .conftest import tune
@@ -90,6 +90,26 @@ def test_drums_come_from_slices_and_labels(tmp_path):
     assert [(n["start"], n["pitch"]) for n in output.document["notes"]] == [(0, 36), (0, 49), (1, 38)]
 
 
+def test_the_real_stages_hand_over_to_each_other(short_song, tmp_path):
+    stem = short_song.stems["drums"]
+
+    def of(name, sounds, needs=None):
+        found = get_stage(name)
+        return found.run(StageInput(tuple(sounds), tmp_path, needs or {}), found.resolve(found.params()))
+
+    drums = SoundInput("key", "drums", "stem", stem, "drums")
+    analyzed = of("analyze", [SoundInput("song", "song", "song", short_song.mix)])
+    sliced = of("slice", [drums])
+    views = [View(stem, cut.start, cut.stop) for cut in sliced.cuts]
+    labelled = of("classify", [SoundInput(str(i), str(i), "sample", view) for i, view in enumerate(views)])
+    documents = {"analyze": analyzed.document, "slice": sliced.document, "classify": labelled.document}
+    output = of("midi", [drums], json.loads(json.dumps(documents)))
+    assert output.document["bpm"] == pytest.approx(short_song.bpm, rel=0.01)
+    assert len(output.document["notes"]) >= 0.9 * len(sliced.cuts)
+    starts = {round(cut.start / stem.sample_rate, 6) for cut in sliced.cuts}
+    assert {note["start"] for note in output.document["notes"]} <= starts
+
+
 @pytest.mark.parametrize("given", [(), ("slice",), ("classify",)])
 def test_drums_without_slices_or_labels_are_skipped(tmp_path, given):
     needs = {"slice": {"sample_rate": 1, "samples": []}, "classify": {"items": []}}
@@ -130,10 +150,40 @@ def test_a_file_becomes_a_midi_file(tmp_path):
     assert named.bpm == 100
 
 
-def test_the_tempo_is_asked_of_analyze(monkeypatch):
-    tempo_map = TempoMap.constant(88)
-    monkeypatch.setattr(files, "_find_tempo", lambda source: (tempo_map, ()))
-    assert notes.midi(tune(22050, 1.0)).tempo_map == tempo_map
+def test_the_tempo_is_asked_of_analyze(short_song, tmp_path):
+    found = notes.midi(short_song.mix, to=tmp_path / "a.mid", preset="bass")
+    assert found.bpm == pytest.approx(short_song.bpm, rel=0.01)
+    assert found.remarks == ()
+    assert found.to_dict()["bpm"] == pytest.approx(short_song.bpm, rel=0.01)
+
+
+def test_a_sound_without_a_tempo_says_so():
+    found = notes.midi((np.zeros((1, 44100), np.float32), 44100))
+    assert found.bpm == 120
+    assert found.remarks == ("no tempo was found: 120 bpm assumed",)
+    assert found.to_dict()["remarks"] == ["no tempo was found: 120 bpm assumed"]
+
+
+@pytest.mark.parametrize("samples", [np.zeros((1, 1)), np.ones((2, 1)), np.full((1, 30000), 0.3), np.zeros((1, 100))])
+@pytest.mark.parametrize("rate", [8000, 192000])
+def test_odd_sounds_all_the_way_to_the_file(tmp_path, samples, rate):
+    found = notes.midi((samples.astype(np.float32), rate), to=tmp_path / "odd.mid")
+    assert found.notes == ()
+    assert mido.MidiFile(found.midi).length == pytest.approx(samples.shape[1] / rate, abs=2e-3)
+
+
+def test_a_drum_file_is_sliced_and_labelled_first(short_song, tmp_path):
+    found = notes.midi(short_song.stems["drums"], to=tmp_path, preset="drums", bpm=112)
+    kicks = [hit.frame / short_song.sample_rate for hit in short_song.hits if hit.label == "kick"]
+    heard = [note.start for note in found.notes if note.pitch == 36]
+    assert sum(any(abs(a - b) < 0.03 for b in heard) for a in kicks) > 0.7 * len(kicks)
+    assert found.document["drums"] is True
+    assert mido.MidiFile(found.midi).tracks[1][1].channel == 9
+
+
+def test_more_than_two_channels(tmp_path):
+    sound = Audio(np.tile(tune(22050, 2.0, 1).samples, (6, 1)), 22050)
+    assert notes.midi(sound, bpm=120, downmix=True).notes
 
 
 @pytest.mark.parametrize(

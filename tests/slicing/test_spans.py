@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audiolab.audio import Audio
+from audiolab.stages.analysis.attacks import read_spans
 from audiolab.stages.slicing.peaks import pick_peaks, strength_of, threshold_of
 from audiolab.stages.slicing.spans import decay_ends, make_spans, thin_out
-from audiolab.stages.slicing.starts import read_spans
 
 
 @st.composite

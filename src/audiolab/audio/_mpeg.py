@@ -13,19 +13,21 @@ _MOST_TAGS = 16
 
 
 def names_its_length(path: Path) -> bool:
-    """Say whether the first MPEG frame holds a Xing or Info header with the number of frames."""
+    """Say whether the first MPEG frame holds a Xing or Info header with the number of frames of the whole file.
+
+    Where two files were simply joined the first one's header speaks of its own part only.
+    """
     with path.open("rb") as file:
-        file.seek(_after_id3v2(file, 0, path.stat().st_size))
+        start, stop = without_tags(file)
+        file.seek(start)
         head = file.read(4096)
     at = next((i for i in range(len(head) - 1) if head[i] == 0xFF and head[i + 1] & 0xE0 == 0xE0), -1)
-    if at < 0:
+    # The header follows the frame's own and its side information: 4 + 9, 17 or 32 bytes, with checksum 2 more.
+    place = max(head.find(sign, at + 13, at + 42) for sign in (b"Xing", b"Info")) if at >= 0 else -1
+    if place < 0 or len(head) < place + 16:
         return False
-    for sign in (b"Xing", b"Info"):
-        # After the frame's header and side information: 4 + 9, 17 or 32 bytes, with checksum 2 more.
-        place = head.find(sign, at + 13, at + 42)
-        if place >= 0:
-            return len(head) > place + 7 and bool(head[place + 7] & 1)
-    return False
+    flags, _, size = (int.from_bytes(head[place + i : place + i + 4], "big") for i in (4, 8, 12))
+    return bool(flags & 1) and not (flags & 2 and stop - start > 1.02 * size + 16_384)
 
 
 def without_tags(file: BinaryIO) -> tuple[int, int]:

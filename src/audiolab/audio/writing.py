@@ -35,16 +35,22 @@ _WAV_LIMIT = (1 << 32) - (1 << 20)
 
 
 @contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Give a temporary name beside `path`; on success it is flushed to disk and renamed, else removed."""
+def atomic_path(path: str | Path, *, sync: bool = True) -> Iterator[Path]:
+    """Give a temporary name beside `path`; on success it is flushed to disk and renamed, else removed.
+
+    Without `sync` it is not flushed: for files of a folder that is flushed as a whole later.
+    """
     path = Path(path)
     # A fixed short name: the final one may already be as long as the file system allows.
     temporary = path.parent / f".{secrets.token_hex(8)}.part{path.suffix[:8]}"
     try:
         yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
+        if sync:
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
         os.replace(temporary, path)
+        if not sync:
+            return
         with contextlib.suppress(OSError):  # some file systems cannot sync a folder
             folder = os.open(path.parent, os.O_RDONLY)
             try:
@@ -65,6 +71,13 @@ def quantize(block: Block, bits: int) -> Block:
     return np.asarray(steps / scale, np.float32)
 
 
+class _Output(sf.SoundFile):  # type: ignore[misc]
+    """A file that is flushed to the disk once, when it is complete (soundfile would do it at every close, too)."""
+
+    def flush(self) -> None:
+        """Do nothing: closing writes everything out, and `atomic_path` waits for the disk."""
+
+
 class AudioWriter:
     """Write blocks to a file that appears under its name only when it is complete.
 
@@ -82,7 +95,9 @@ class AudioWriter:
         Expected length; a WAV that would pass 4 GB becomes RF64 at once. Without it a WAV that grows
         beyond 4 GB is an error.
     chunks : sequence of (id, payload)
-        RIFF chunks for a WAV file; see `audiolab.audio.riff`.
+        RIFF chunks for a WAV file; see `audiolab.audio.riff_writing`.
+    sync : bool
+        Flush the file to the disk before it gets its name.
 
     Notes
     -----
@@ -100,8 +115,9 @@ class AudioWriter:
         subtype: str | None = None,
         frames: Frames | None = None,
         chunks: Sequence[tuple[bytes, bytes]] = (),
+        sync: bool = True,
     ) -> None:
-        self.path, self._chunks = Path(path), tuple(chunks)
+        self.path, self._chunks, self._sync = Path(path), tuple(chunks), sync
         suffix = self.path.suffix.lower()
         if suffix not in _FORMATS:
             raise ParameterError(f"cannot write {self.path.name!r}: choose one of {' '.join(_FORMATS)}")
@@ -125,10 +141,10 @@ class AudioWriter:
         self.clipped = 0
 
     def __enter__(self) -> Self:
-        self._context = atomic_path(self.path)
+        self._context = atomic_path(self.path, sync=self._sync)
         self._temporary = temporary = self._context.__enter__()
         try:
-            self._file = sf.SoundFile(
+            self._file = _Output(
                 str(temporary), "w", self.sample_rate, self.channels, subtype=self.subtype, format=self.format
             )
         except (sf.LibsndfileError, RuntimeError, OSError) as error:

@@ -46,7 +46,8 @@ def demo(
         echo()
         echo("compared with the truth of the rendered song:")
         bpm, key = result.comparison["bpm"], result.comparison["key"]
-        echo(f"  tempo {bpm['found']} bpm (true {bpm['true']:g}), key {_key(key['found'])} (true {_key(key['true'])})")
+        tempo = f"{bpm['found']:.2f} bpm" if bpm["found"] else "none"
+        echo(f"  tempo {tempo} (true {bpm['true']:g}), key {_key(key['found'])} (true {_key(key['true'])})")
         if onsets := result.comparison.get("drum_onsets"):
             echo(f"  {onsets['recall']:.0%} of {onsets['true']} drum onsets found, in {onsets['found']} samples")
         for name, values in result.comparison.get("si_sdr_db", {}).items():

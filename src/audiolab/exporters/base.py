@@ -14,9 +14,10 @@ from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
+from audiolab.exporters.cards import Card, Cards
 from audiolab.exporters.choosing import Choice
+from audiolab.exporters.lineage import Lineage
 from audiolab.exporters.names import NameBook
-from audiolab.library import Sound
 
 __all__ = ["ExportJob", "ExportOptions", "Exporter", "Item", "Progress"]
 
@@ -42,7 +43,7 @@ class Item:
     """Relative to the export's top, with forward slashes."""
     kind: str
     """sample, stem, song, midi or lyrics."""
-    sound: Sound
+    sound: Card
     """What it shows."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """Further columns of the manifest: root_note, bits, tracks and so on."""
@@ -58,8 +59,15 @@ class ExportJob:
     names: NameBook
     """Gives every file a name of its own."""
     progress: Progress
+    cards: Cards = field(default_factory=Cards)
+    """What the catalog knows of each sound."""
+    lineage: Lineage = field(init=False)
+    """How each sound was made."""
     notes: list[str] = field(default_factory=list)
     """What the user should know: clipped samples, songs without MIDI."""
+
+    def __post_init__(self) -> None:
+        self.lineage = Lineage(self.cards)
 
 
 class Exporter(ABC):

@@ -15,7 +15,7 @@ from audiolab.errors import AudiolabError, Cancelled, ExportError, ParameterErro
 from audiolab.exporters import manifest
 from audiolab.exporters.base import Exporter, ExportJob, ExportOptions, Item, Progress
 from audiolab.exporters.choosing import Exportable, choose
-from audiolab.exporters.lineage import Lineage, tool_version
+from audiolab.exporters.lineage import tool_version
 from audiolab.exporters.names import NameBook
 from audiolab.exporters.placing import Target
 from audiolab.exporters.registry import get_format
@@ -137,11 +137,10 @@ def _checked(exporter: Exporter, options: dict[str, Any]) -> ExportOptions:
 
 
 def _write_manifest(job: ExportJob, items: list[Item], format_name: str, options: ExportOptions) -> None:
-    lineage = Lineage()
-    described = manifest.rows(items, lineage)
+    described = manifest.rows(items, job.cards, job.lineage)
     text = manifest.build(
         described,
-        lineage,
+        job.lineage,
         title=job.choice.title,
         format_name=format_name,
         options=options.model_dump(mode="json"),
@@ -149,5 +148,5 @@ def _write_manifest(job: ExportJob, items: list[Item], format_name: str, options
         version=tool_version(),
     )
     for name, content in ((manifest.JSON_NAME, text), (manifest.CSV_NAME, manifest.to_csv(described))):
-        with atomic_path(job.folder / name) as temporary:
+        with atomic_path(job.folder / name, sync=False) as temporary:
             temporary.write_text(content, encoding="utf-8", errors="replace", newline="")

@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from audiolab.exporters.base import Item
+from audiolab.exporters.cards import Cards
 from audiolab.exporters.lineage import Lineage
 
 __all__ = ["CSV_NAME", "JSON_NAME", "build", "files_in", "rows", "to_csv"]
@@ -28,11 +29,11 @@ _COLUMNS = (
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def rows(items: Iterable[Item], lineage: Lineage) -> list[dict[str, Any]]:
+def rows(items: Iterable[Item], cards: Cards, lineage: Lineage) -> list[dict[str, Any]]:
     """Describe every file: one JSON object each."""
     described = []
     for item in items:
-        sound, song = item.sound, item.sound.song
+        sound, song = item.sound, cards.song(item.sound)
         row: dict[str, Any] = {
             "path": item.path,
             "kind": item.kind,
@@ -40,6 +41,7 @@ def rows(items: Iterable[Item], lineage: Lineage) -> list[dict[str, Any]]:
             "name": sound.name,
             "label": sound.label,
             "confidence": sound.confidence,
+            "label_source": sound.label_source,
             "song": song.name if song is not None else None,
             "stem": sound.stem,
             "start": sound.start,

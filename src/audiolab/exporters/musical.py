@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audiolab.audio import TempoMap
+from audiolab.audio import TempoMap, atomic_path
 from audiolab.exporters.base import ExportJob, Item
+from audiolab.exporters.cards import Card
 from audiolab.exporters.names import clean_name
 from audiolab.library import Sound
 from audiolab.stages.notes import Track, notes_of, write_midi
@@ -22,13 +23,12 @@ DEFAULT_BPM = 120.0
 class _Part:
     """The notes of one sound."""
 
-    sound: Sound
+    sound: Card
     track: Track
 
 
-def stem_title(sound: Sound) -> str:
+def stem_title(sound: Card, song: Card | None) -> str:
     """Give the file name of a song or stem: `song` or `song_stem`."""
-    song = sound.song
     if sound.kind == "song" or song is None:
         return clean_name(sound.name)
     # The stem's name must not be lost at the end of a long song name.
@@ -42,7 +42,7 @@ def midi_of(job: ExportJob, sound: Sound, folder: str) -> list[Item]:
     Nothing is written for sounds without notes.
     """
     sounds = [sound, *sound.stems.values()] if sound.kind == "song" else [sound]
-    parts = [part for part in map(_part, sounds) if part is not None]
+    parts = [part for part in map(_part, job.cards.all(sounds)) if part is not None]
     if not parts:
         return []
     tempo = sound.tempo_map
@@ -51,14 +51,14 @@ def midi_of(job: ExportJob, sound: Sound, folder: str) -> list[Item]:
         tempo = TempoMap.constant(DEFAULT_BPM)
     items = []
     if sound.kind == "song":
-        items.append(_write(job, sound, folder, tracks=[part.track for part in parts], tempo=tempo))
+        items.append(_write(job, job.cards.of(sound), folder, tracks=[part.track for part in parts], tempo=tempo))
     for part in parts:
         if part.sound.kind == "stem":
             items.append(_write(job, part.sound, folder, tracks=[part.track], tempo=tempo))
     return items
 
 
-def _part(sound: Sound) -> _Part | None:
+def _part(sound: Card) -> _Part | None:
     document = sound.library.effective(sound.id, "midi")
     if not document or not document.get("notes"):
         return None
@@ -67,9 +67,8 @@ def _part(sound: Sound) -> _Part | None:
     return _Part(sound, Track(name, notes_of(document), program, drums))
 
 
-def _write(job: ExportJob, sound: Sound, folder: str, *, tracks: Sequence[Track], tempo: TempoMap) -> Item:
-    title = stem_title(sound)
-    path = job.names.claim(folder, title, ".mid")
+def _write(job: ExportJob, sound: Card, folder: str, *, tracks: Sequence[Track], tempo: TempoMap) -> Item:
+    path = job.names.claim(folder, stem_title(sound, job.cards.song(sound)), ".mid")
     target = job.folder / path
     target.parent.mkdir(parents=True, exist_ok=True)
     write_midi(target, tracks, tempo, duration=sound.duration)
@@ -86,11 +85,11 @@ def lyrics_of(job: ExportJob, sound: Sound, folder: str) -> list[Item]:
     from audiolab.stages.words.sheet import LyricSheet
 
     sheet = LyricSheet.from_document(document, sound.name)
-    items = []
+    card, items = job.cards.of(sound), []
     for kind in DEFAULT_FORMATS:
-        path = job.names.claim(folder, stem_title(sound), f".{kind}")
+        path = job.names.claim(folder, stem_title(card, job.cards.song(card)), f".{kind}")
         _write_text(job.folder / path, FORMATS[kind](sheet))
-        items.append(Item(path, "lyrics", sound, _facts(document)))
+        items.append(Item(path, "lyrics", card, _facts(document)))
     return items
 
 
@@ -100,4 +99,5 @@ def _facts(document: dict[str, Any]) -> dict[str, Any]:
 
 def _write_text(target: Path, text: str) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(text, encoding="utf-8", errors="replace", newline="")
+    with atomic_path(target, sync=False) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors="replace", newline="")

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from audiolab.audio import Audio, AudioWriter, BlockSource, Loop, Render, apply_render
+from audiolab.audio import Audio, AudioWriter, Loop, Render, apply_render
 from audiolab.audio.riff_writing import acid_chunk, info_chunk, smpl_chunk
-from audiolab.exporters.lineage import Lineage
-from audiolab.library import Sound
+from audiolab.errors import AudioError, CatalogError, ExportError
+from audiolab.exporters.base import ExportJob
+from audiolab.exporters.cards import Card
+from audiolab.exporters.lineage import tool_version
+from audiolab.exporters.names import clean_name
 
 __all__ = ["Traits", "note_name", "traits_of", "write_wav"]
 
@@ -29,15 +31,15 @@ class Traits:
     beats: int
 
 
-def traits_of(sound: Sound) -> Traits:
+def traits_of(sound: Card, song: Card | None) -> Traits:
     """Collect a sound's traits.
 
     Tempo and key are the song's where the sound has none of its own. A sound counts as a loop if it, or the
     file it was added from, says so; else as a one-shot.
     """
-    facts, embedded, song = sound.facts, sound.embedded, sound.song
+    facts, embedded = sound.facts, sound.embedded
     bpm, key = sound.bpm, sound.key
-    if song is not None and song.id != sound.id:
+    if song is not None:
         bpm, key = bpm or song.bpm, key or song.key
     loop = facts.get("kind") == "loop" or facts.get("loop") is True or embedded.get("loop") is True
     root = facts.get("root_note", embedded.get("root_note"))
@@ -58,54 +60,65 @@ def note_name(note: int | None) -> str | None:
     return None if note is None else f"{_NAMES[note % 12]}{note // 12 - 1}"
 
 
-def write_wav(path: Path, sound: Sound, *, subtype: str, traits: Traits, lineage: Lineage, version: str) -> int:
-    """Write a sound as WAV with its chunks.
+def write_wav(job: ExportJob, path: str, sound: Card, *, subtype: str, traits: Traits) -> int:
+    """Write a sound as WAV with its chunks: texts and origin, for samples also what samplers read.
 
     Parameters
     ----------
-    path : Path
-        Target.
-    sound : Sound
+    job : ExportJob
+        Gives the folder, the sound's origin and its audio.
+    path : str
+        Relative to the folder.
+    sound : Card
         Its reserved `render` (gain, fades, reverse) is applied.
     subtype : str
         PCM_16, PCM_24 or FLOAT.
     traits : Traits
         Put into `smpl` and `acid` chunks if it is a sample.
-    lineage : Lineage
-        Put into the `ICMT` comment as JSON.
-    version : str
-        Of audiolab.
 
     Returns
     -------
     int
         Samples beyond full scale that were clipped; always 0 for FLOAT.
+
+    Raises
+    ------
+    ExportError
+        If the sound cannot be read, or the file not be written.
     """
-    source: BlockSource = sound.source()
-    render = Render.from_dict(getattr(sound, "render", None))
-    if render:
-        source = apply_render(Audio.from_source(source), render)
-    chunks = _chunks(path.stem, sound, frames=source.frames, traits=traits, lineage=lineage, version=version)
-    with AudioWriter(
-        path, source.sample_rate, source.channels, subtype=subtype, frames=source.frames, chunks=chunks
-    ) as writer:
-        for block in source.blocks():
-            writer.write(block)
+    target = job.folder / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        source = job.cards.source(sound)
+        if render := Render.from_dict(sound.render):
+            source = apply_render(Audio.from_source(source), render)
+        chunks = _chunks(job, target.stem, sound, source.frames, traits)
+        with AudioWriter(
+            target,
+            source.sample_rate,
+            source.channels,
+            subtype=subtype,
+            frames=source.frames,
+            chunks=chunks,
+            sync=False,
+        ) as writer:
+            for block in source.blocks():
+                writer.write(block)
+    except (AudioError, CatalogError) as error:
+        raise ExportError(f"cannot export {sound.kind} {clean_name(sound.name)!r}: {error}") from error
     return writer.clipped
 
 
-def _chunks(
-    title: str, sound: Sound, *, frames: int, traits: Traits, lineage: Lineage, version: str
-) -> list[tuple[bytes, bytes]]:
-    texts: dict[str, str] = {"INAM": title, "ISFT": f"audiolab {version}"}
-    song = sound.song
+def _chunks(job: ExportJob, title: str, sound: Card, frames: int, traits: Traits) -> list[tuple[bytes, bytes]]:
+    texts: dict[str, str] = {"INAM": title, "ISFT": f"audiolab {tool_version()}"}
+    song = job.cards.song(sound)
     if song is not None:
         texts["IPRD"] = song.name
         if artist := song.embedded.get("artist"):
             texts["IART"] = str(artist)
     if sound.label:
         texts["ISBJ"] = sound.label
-    texts["ICMT"] = _comment(lineage.short(sound))
+    texts["ICMT"] = _comment(job.lineage.short(sound))
     chunks = [info_chunk(texts)]
     if sound.kind == "sample":
         loops = [Loop(0, frames)] if traits.loop and frames else []

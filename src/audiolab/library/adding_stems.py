@@ -66,6 +66,7 @@ def add_stems(library: Library, folder: Path, mix: Path | None, progress: Progre
         stems = [item for item in taken if item not in mixes]
         if mix is not None:
             part = _part(scratch, len(taken))
+            name = display_name(clean_text(mix.name))
             mixes = [take_in(mix, clean_text(mix.name), clean_text(mix.name), part)]
             stems = taken
         if len(mixes) > 1:
@@ -155,8 +156,6 @@ def _keep(library: Library, song: Intake, stems: Sequence[Intake], name: str, *,
         row = session.get_one(SoundRow, song.content_id)
         if root.status == "added" and summed:
             row.original_name, row.made_facts = None, {**row.made_facts, "made_from": "sum of the stems"}
-        elif root.status == "added":
-            row.name = display_name(song.name)
         lines = [root]
         for label, item in zip(labels, stems, strict=True):
             identity = derived_id(hash_text("imported stems", row.id), f"{label} {item.content_id}")

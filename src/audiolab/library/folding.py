@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 from sqlalchemy import delete, func, select
@@ -49,6 +50,11 @@ def fold(store: Store, media: MediaStore, record: Record, *, catching_up: bool =
     _check(record, media)
     with store.transaction() as session:
         known = session.get(ResultRow, record.key)
+        if known is not None and (known.sound_id, known.set_id) != (record.sound_id, record.set_id):
+            raise CatalogError(
+                f"the result key {record.key[:12]}… ({record.stage}) is taken by another sound of equal content; "
+                "result keys must name the sounds by their ids"
+            )
         if known is not None and known.made_at >= record.made_at:
             return False
         used_at = record.made_at if catching_up else _newest(session, record, record.made_at)
@@ -162,8 +168,7 @@ def _put_result(session: Session, record: Record, used_at: datetime) -> None:
 
 
 def _put_sounds(session: Session, media: MediaStore, record: Record, parent: SoundRow) -> list[SoundRow]:
-    rows = []
-    renamed = _renames(session, [made.id for made in record.sounds])
+    sounds = _Sounds(session, (made.id for made in record.sounds), record.made_at)
     for made in record.sounds:
         path = media.local(made.media)
         values = {
@@ -171,7 +176,7 @@ def _put_sounds(session: Session, media: MediaStore, record: Record, parent: Sou
             "sample_rate": made.sample_rate,
             "channels": made.channels,
             "frames": made.frames,
-            "name": renamed.get(made.id, made.name),
+            "name": made.name,
             "size": path.stat().st_size,
             "parent_id": parent.id,
             "song_id": _song_of(parent),
@@ -179,9 +184,9 @@ def _put_sounds(session: Session, media: MediaStore, record: Record, parent: Sou
             "result_key": record.key,
             "duration": made.frames / made.sample_rate,
         }
-        rows.append(_upsert(session, values, record.made_at))
+        sounds.put(values)
     session.flush()
-    return rows
+    return list(sounds.rows.values())
 
 
 def _put_cuts(session: Session, record: Record, parent: SoundRow, used_at: datetime) -> list[SoundRow]:
@@ -196,13 +201,12 @@ def _put_cuts(session: Session, record: Record, parent: SoundRow, used_at: datet
     session.merge(SetRow(id=identity, parent_id=parent.id, result_key=record.key, facts=record.facts, used_at=used_at))
     session.flush()
     session.execute(delete(SetItemRow).where(SetItemRow.set_id == identity))
-    renamed = _renames(session, [cut.id for cut in record.cuts])
-    rows: dict[str, SoundRow] = {}
+    sounds = _Sounds(session, (cut.id for cut in record.cuts), record.made_at)
     for cut in record.cuts:
         values = {
             "id": cut.id,
             "kind": "sample",
-            "name": renamed.get(cut.id, f"{parent.name} @{cut.start / parent.sample_rate:.3f}"),
+            "name": f"{parent.name} @{cut.start / parent.sample_rate:.3f}",
             "stem": parent.stem,
             "sample_rate": parent.sample_rate,
             "channels": parent.channels,
@@ -216,25 +220,39 @@ def _put_cuts(session: Session, record: Record, parent: SoundRow, used_at: datet
             "result_key": record.key,
             "duration": (cut.stop - cut.start) / parent.sample_rate,
         }
-        rows[cut.id] = _upsert(session, values, record.made_at)
+        sounds.put(values)
     session.flush()
     session.add_all(
         SetItemRow(set_id=identity, position=position, sound_id=cut.id) for position, cut in enumerate(record.cuts)
     )
     session.flush()
-    return list(rows.values())
+    return list(sounds.rows.values())
 
 
-def _upsert(session: Session, values: Mapping[str, object], added_at: datetime) -> SoundRow:
-    row = session.get(SoundRow, values["id"])
-    if row is None:
-        row = SoundRow(**values, added_at=added_at, facts={}, current=True)
-        session.add(row)
-    else:
-        for column, value in values.items():
-            if getattr(row, column) != value:
-                setattr(row, column, value)
-    return row
+class _Sounds:
+    """Rows to insert or change; known ones are looked up all at once."""
+
+    def __init__(self, session: Session, ids: Iterable[str], added_at: datetime) -> None:
+        self._session, self._added_at = session, added_at
+        listed = list(ids)
+        self.rows: dict[str, SoundRow] = {}
+        for part in chunks(listed):
+            self.rows.update({row.id: row for row in session.scalars(select(SoundRow).where(SoundRow.id.in_(part)))})
+        self.names = _renames(session, listed)
+
+    def put(self, values: Mapping[str, Any]) -> SoundRow:
+        """Insert or change one; a name that a person gave stays."""
+        values = {**values, "name": self.names.get(values["id"], values["name"])}
+        row = self.rows.get(values["id"])
+        if row is None:
+            row = SoundRow(**values, added_at=self._added_at, facts={}, current=True)
+            self.rows[row.id] = row
+            self._session.add(row)
+        else:
+            for column, value in values.items():
+                if getattr(row, column) != value:
+                    setattr(row, column, value)
+        return row
 
 
 def _renames(session: Session, ids: list[str]) -> dict[str, str]:
@@ -304,8 +322,11 @@ def _put_vectors(session: Session, media: MediaStore, record: Record) -> None:
             f"the vectors of the record {record.key[:12]}… have the shape {values.shape} ({values.dtype}) "
             f"for {len(record.vectors.sound_ids)} sounds"
         )
+    encoder, ids = record.vectors.encoder, record.vectors.sound_ids
     known = set(_units(session, record))
-    for sound_id, vector in zip(record.vectors.sound_ids, values.astype("<f4"), strict=True):
-        if sound_id not in known:
-            raise CatalogError(f"the record {record.key[:12]}… is damaged: a vector is of a sound outside the job")
-        session.merge(VectorRow(sound_id=sound_id, encoder=record.vectors.encoder, data=vector.tobytes()))
+    if not known.issuperset(ids):
+        raise CatalogError(f"the record {record.key[:12]}… is damaged: a vector is of a sound outside the job")
+    for part in chunks(ids):
+        session.execute(delete(VectorRow).where(VectorRow.sound_id.in_(part), VectorRow.encoder == encoder))
+    vectors = dict(zip(ids, values.astype("<f4"), strict=True))
+    session.add_all(VectorRow(sound_id=i, encoder=encoder, data=vector.tobytes()) for i, vector in vectors.items())

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import select
+
 from audiolab.errors import CatalogError
 from audiolab.library import catching_up, folding, overlaying
 from audiolab.library.derived import latest_of
@@ -47,16 +49,21 @@ class Journal:
 
     def has_result(self, key: str) -> bool:
         """Say whether a result is known and its files are there; a record not yet folded is folded first."""
-        path = self.record_path(key)
-        if self.result(key) is None:
+        media = self._media_of(key)
+        if media is None:
+            path = self.record_path(key)
             if not path.exists():
                 return False
             try:
                 self.fold(Record.read(path))
             except CatalogError:
                 return False  # torn, or its media are lost: the job has to be done again
-        found = self.result(key)
-        return found is not None and all(self.media.exists(str(media)) for media in found.media)
+            media = self._media_of(key)
+        return media is not None and all(self.media.exists(str(found)) for found in media)
+
+    def _media_of(self, key: str) -> list[Any] | None:
+        with self.store.transaction(write=False) as session:
+            return session.scalar(select(ResultRow.media).where(ResultRow.key == key))
 
     def result(self, key: str) -> ResultRow | None:
         """Give a result's row."""

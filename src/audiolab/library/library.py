@@ -15,22 +15,20 @@ from sqlalchemy import func, select
 
 from audiolab.config import get_settings
 from audiolab.errors import AudioError, CatalogError, ParameterError
-from audiolab.library import overlaying
 from audiolab.library.adding import Kind, Progress, add_paths
 from audiolab.library.adding_stems import add_stems
 from audiolab.library.addreport import AddReport
 from audiolab.library.archives import is_zip
 from audiolab.library.collections import Collection, Collections
-from audiolab.library.derived import chunks, visible
+from audiolab.library.derived import visible
 from audiolab.library.edits import Edits
 from audiolab.library.fsck import FsckReport, fsck
-from audiolab.library.ids import set_id
 from audiolab.library.journal import Journal
-from audiolab.library.lists import SampleSet, SoundList
+from audiolab.library.lists import SoundList
+from audiolab.library.lookups import Lookups
 from audiolab.library.media import FileMediaStore, MediaStore
-from audiolab.library.models import ResultRow, RunRow, SetItemRow, SetRow, SoundRow, VectorRow
+from audiolab.library.models import ResultRow, RunRow, SoundRow, VectorRow
 from audiolab.library.places import DATABASE, refuse_bad_place
-from audiolab.library.provenance import Provenance, explain
 from audiolab.library.query import Query
 from audiolab.library.runlog import RunLog
 from audiolab.library.scratch import clear_abandoned
@@ -38,7 +36,6 @@ from audiolab.library.search import search
 from audiolab.library.sounds import Sound, Sounds, ids_of
 from audiolab.library.store import Store
 from audiolab.library.tables import html_table, seconds_text
-from audiolab.library.text import shorten
 from audiolab.library.vectors import read_vectors
 
 if TYPE_CHECKING:
@@ -46,10 +43,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Library"]
 
-_STEM_ORDER = ("drums", "bass", "other", "vocals", "guitar", "piano")
 
-
-class Library(Edits, Journal):
+class Library(Lookups, Edits, Journal):
     """A library: sounds, their tags, and how each was made.
 
     Parameters
@@ -110,111 +105,6 @@ class Library(Edits, Journal):
     def tmp_dir(self) -> Path:
         """Folder for unfinished files, on the media's file system."""
         return self.path / "tmp"
-
-    # ---- sounds --------------------------------------------------------------------------------
-
-    def sound(self, which: str) -> Sound:
-        """Find one sound.
-
-        Parameters
-        ----------
-        which : str
-            Its id, the beginning of its id (at least 4 digits), its exact name or its file's name.
-
-        Raises
-        ------
-        CatalogError
-            If there is none, or several.
-        """
-        with self.store.transaction(write=False) as session:
-            row = session.get(SoundRow, which)
-            if row is not None:
-                return Sound(self, row)
-            matches = (SoundRow.name == which) | (SoundRow.original_name == which)
-            if len(which) >= 4 and set(which) <= set("0123456789abcdef"):
-                matches |= (SoundRow.id >= which) & (SoundRow.id < which + "g")
-            rows = session.scalars(select(SoundRow).where(matches, visible()).limit(6)).all()
-        if len(rows) == 1:
-            return Sound(self, rows[0])
-        if not rows:
-            raise CatalogError(f"the library has no sound {shorten(which)!r} (an id, its beginning, or an exact name)")
-        some = ", ".join(f"{shorten(row.name, 30)!r} {row.id[:10]}" for row in rows[:5])
-        raise CatalogError(
-            f"{shorten(which)!r} may be several sounds: {some}{' …' if len(rows) > 5 else ''}; give an id"
-        )
-
-    def sound_row(self, sound_id: str) -> SoundRow:
-        """Give a sound's row as it is now."""
-        with self.store.transaction(write=False) as session:
-            return overlaying.require(session, sound_id)
-
-    def children(self, parent_id: str, *, kind: str | None = None, result_key: str | None = None) -> SoundList:
-        """Give what was made (not cut) from a sound: all of one result, else what is current."""
-        statement = select(SoundRow).where(
-            SoundRow.parent_id == parent_id, SoundRow.start.is_(None), SoundRow.deleted_at.is_(None)
-        )
-        if kind is not None:
-            statement = statement.where(SoundRow.kind == kind)
-        if result_key is not None:
-            statement = statement.where(SoundRow.result_key == result_key)
-        else:
-            statement = statement.where(SoundRow.current)
-        with self.store.transaction(write=False) as session:
-            rows = session.scalars(statement).all()
-        rank = {name: index for index, name in enumerate(_STEM_ORDER)}
-        return SoundList(self, sorted(rows, key=lambda row: (rank.get(row.stem or "", 99), row.stem or "", row.name)))
-
-    def sample_set(self, result_key: str) -> SampleSet:
-        """Give the sample set that a job cut.
-
-        Raises
-        ------
-        CatalogError
-            If that job cut nothing or is unknown.
-        """
-        return self._set(SetRow.id == set_id(result_key), f"the result {result_key[:12]}… has no sample set")
-
-    def samples_of(self, parent_id: str) -> SampleSet:
-        """Give a sound's newest sample set; empty if it was never cut."""
-        return self._set((SetRow.parent_id == parent_id) & SetRow.superseded_by.is_(None), None, parent_id)
-
-    def _set(self, which: Any, missing: str | None, parent_id: str | None = None) -> SampleSet:
-        with self.store.transaction(write=False) as session:
-            found = session.scalars(select(SetRow).where(which)).first()
-            if found is None:
-                if missing:
-                    raise CatalogError(missing)
-                return SampleSet(self, (), parent_id=parent_id)
-            items = (
-                select(SoundRow)
-                .join(SetItemRow, SetItemRow.sound_id == SoundRow.id)
-                .where(SetItemRow.set_id == found.id)
-                .order_by(SetItemRow.position)
-            )
-            rows = session.scalars(items).all()
-        return SampleSet(
-            self,
-            rows,
-            id=found.id,
-            parent_id=found.parent_id,
-            result_key=found.result_key,
-            superseded_by=found.superseded_by,
-            facts=found.facts,
-        )
-
-    def names(self, sound_ids: Iterable[str]) -> dict[str, str]:
-        """Give the names of sounds by id."""
-        found: dict[str, str] = {}
-        with self.store.transaction(write=False) as session:
-            for ids in chunks(sound_ids):
-                rows = session.execute(select(SoundRow.id, SoundRow.name).where(SoundRow.id.in_(ids)))
-                found.update({row.id: row.name for row in rows})
-        return found
-
-    def explain(self, sound_id: str) -> Provenance:
-        """Say how a sound was made; see `Sound.explain`."""
-        with self.store.transaction(write=False) as session:
-            return explain(session, sound_id)
 
     # ---- adding --------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,10 +11,10 @@ from sqlalchemy.orm import Session
 
 from audiolab.errors import CatalogError, ParameterError
 from audiolab.library.clock import utc_now
-from audiolab.library.derived import latest_of, refresh_facts
-from audiolab.library.models import DocumentRow, SoundRow
+from audiolab.library.derived import chunks, latest_of, refresh_facts
+from audiolab.library.models import DocumentRow, ResultRow, SetItemRow, SoundRow, TagRow
 from audiolab.library.ops import note
-from audiolab.library.overlays import check_overlay, overlaid
+from audiolab.library.overlays import check_overlay, overlaid, relabelled
 from audiolab.library.text import clean_json, clean_text
 
 __all__ = ["effective", "overlay", "rename", "require", "set_overlay"]
@@ -35,7 +36,35 @@ def effective(session: Session, unit: str, stage: str) -> dict[str, Any] | None:
     found = latest_of(session, unit, stage)
     if found is None:
         return None
-    return overlaid(found.document, overlay(session, found.sound_id, stage))
+    document = overlaid(found.document, overlay(session, found.sound_id, stage))
+    return _with_labels(session, found, document)
+
+
+def _with_labels(session: Session, result: ResultRow, document: dict[str, Any]) -> dict[str, Any]:
+    """Put people's labels in the place of a model's, if the document is one label an item, aligned with its sounds."""
+    items = document.get("items")
+    if not isinstance(items, list) or not all(isinstance(item, dict) and "label" in item for item in items):
+        return document
+    ids = [result.sound_id]
+    if result.set_id is not None:
+        members = select(SetItemRow.sound_id).where(SetItemRow.set_id == result.set_id)
+        ids = list(session.scalars(members.order_by(SetItemRow.position)))
+    if len(ids) != len(items):
+        return document
+    given: dict[str, dict[str, float]] = defaultdict(dict)
+    denied: dict[str, set[str]] = defaultdict(set)
+    for part in chunks(ids):
+        human = select(TagRow).where(TagRow.sound_id.in_(part), TagRow.source == "human", TagRow.role == "label")
+        for tag in session.scalars(
+            human.order_by(TagRow.created_at.desc(), TagRow.confidence.desc(), TagRow.label.desc())
+        ):
+            if tag.denied:
+                denied[tag.sound_id].add(tag.label)
+            else:
+                given[tag.sound_id][tag.label] = tag.confidence
+    if not given and not denied:
+        return document
+    return relabelled(document, [given[i] for i in ids], [denied[i] for i in ids])
 
 
 def overlay(session: Session, sound_id: str, kind: str) -> dict[str, Any] | None:

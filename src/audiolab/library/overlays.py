@@ -7,13 +7,13 @@ word means more: `tempo_factor` counts the same music that many times as fast.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from audiolab.audio import TempoMap
 from audiolab.errors import ParameterError
 
-__all__ = ["TEMPO_FACTOR", "check_overlay", "merge_patch", "overlaid", "overlaid_facts"]
+__all__ = ["TEMPO_FACTOR", "check_overlay", "merge_patch", "overlaid", "overlaid_facts", "relabelled"]
 
 TEMPO_FACTOR = "tempo_factor"
 
@@ -46,6 +46,37 @@ def overlaid(document: Mapping[str, Any], body: Mapping[str, Any] | None) -> dic
     # A corrected count first, so that a tempo typed in afterwards is taken as it stands.
     counted = _with_tempo(document, float(body[TEMPO_FACTOR])) if body.get(TEMPO_FACTOR) else dict(document)
     return dict(merge_patch(counted, patch))
+
+
+def relabelled(
+    document: Mapping[str, Any], given: Sequence[Mapping[str, float]], denied: Sequence[Collection[str]]
+) -> dict[str, Any]:
+    """Give a document whose `items` say what sounds are, with people's labels in it.
+
+    Parameters
+    ----------
+    document : mapping
+        With `items`, one a sound, each with `label`, `confidence` and perhaps `drums` {label: probability}.
+    given : sequence of mapping
+        For each sound the labels that people gave, with their confidence; the one that counts first.
+    denied : sequence of collection
+        For each sound the labels that people said are wrong.
+    """
+    items = []
+    for item, labels, wrong in zip(document["items"], given, denied, strict=True):
+        changed = dict(item)
+        if labels:
+            label, confidence = next(iter(labels.items()))
+            changed |= {"label": label, "confidence": confidence, "source": "human"}
+            if "drums" in item:
+                changed["drums"] = dict(labels)
+        elif wrong:
+            if item.get("label") in wrong:
+                changed |= {"label": "unknown", "confidence": 0.0, "source": "human"}
+            if "drums" in item:
+                changed["drums"] = {name: share for name, share in item["drums"].items() if name not in wrong}
+        items.append(changed)
+    return {**document, "items": items}
 
 
 def overlaid_facts(facts: Mapping[str, Any], bodies: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

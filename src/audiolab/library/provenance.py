@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from audiolab.errors import CatalogError
 from audiolab.library.models import ResultRow, SoundRow
 from audiolab.library.tables import seconds_text
+from audiolab.library.tags import Tag, tags_of
 from audiolab.library.text import clean_json, shorten
 
 __all__ = ["Provenance", "Step", "explain"]
@@ -57,6 +58,8 @@ class Provenance:
         First and last (exclusive) frame in the parent, for samples that are views.
     file : mapping or None
         The file, for sounds that have one: media hash, format, and for added ones name, origin and time.
+    tags : tuple of str
+        What was said of it, and by whom.
     results : tuple of Step
         What else was done on it, oldest first.
     parent : Provenance or None
@@ -71,6 +74,7 @@ class Provenance:
     cut: tuple[int, int] | None
     sample_rate: int
     file: Mapping[str, Any] | None
+    tags: tuple[str, ...]
     results: tuple[Step, ...]
     parent: Provenance | None
 
@@ -101,6 +105,8 @@ class Provenance:
             lines += _indent(f"made by {self.made}", 2)
         if self.file is not None:
             lines.append("  file: " + ", ".join(f"{name} {value}" for name, value in self.file.items() if value))
+        if self.tags:
+            lines.append("  tags: " + ", ".join(self.tags))
         for step in self.results:
             lines += _indent(f"then {step}", 2)
         if self.parent is not None:
@@ -146,9 +152,14 @@ def explain(session: Session, sound_id: str) -> Provenance:
         cut=None if row.start is None or row.stop is None else (row.start, row.stop),
         sample_rate=row.sample_rate,
         file=file,
+        tags=tuple(_told(tag) for tag in tags_of(session, row.id)),
         results=tuple(_step(result) for result in results),
         parent=explain(session, row.parent_id) if row.parent_id else None,
     )
+
+
+def _told(tag: Tag) -> str:
+    return f"{tag}" if tag.model is None else f"{str(tag)[:-1]}, {tag.stage} {tag.model})"
 
 
 def _step(row: ResultRow) -> Step:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, select
@@ -51,7 +52,7 @@ class RunLog:
             if row is None:
                 raise _no_run(run_id)
             for column, value in columns.items():
-                setattr(row, column, _clean(value))
+                setattr(row, column, _moment(value) if column.endswith("_at") else _clean(value))
 
     def row(self, run_id: str) -> RunRow:
         """Give a run by its id or the beginning of it."""
@@ -95,6 +96,10 @@ class RunLog:
         """Say whether somebody asked the run to stop; one look at one row."""
         with self._store.transaction(write=False) as session:
             return bool(session.scalar(select(RunRow.cancel_requested).where(RunRow.id == run_id)))
+
+
+def _moment(value: datetime | str | None) -> datetime | None:
+    return datetime.fromisoformat(value) if isinstance(value, str) else value
 
 
 def _clean(value: Any) -> Any:

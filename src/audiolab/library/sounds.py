@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from audiolab.audio import Audio, Block, BlockSource, Frames, TempoMap, View, open_source
+from audiolab.audio import Audio, BlockSource, Named, TempoMap, View, open_source
 from audiolab.errors import CatalogError
+from audiolab.library.fixed import Fixed
 from audiolab.library.tables import html_table, seconds_text
 from audiolab.library.text import shorten
 
@@ -20,37 +19,10 @@ if TYPE_CHECKING:
     from audiolab.library.provenance import Provenance
     from audiolab.library.tags import Role, Tag
 
-__all__ = ["NamedSource", "Sound", "Sounds", "Stems", "ids_of"]
+__all__ = ["Sound", "Sounds", "Stems", "ids_of"]
 
 # Stages whose documents have a name of their own on a sound; the library imports none of them.
 _TEMPO, _NOTES, _LYRICS = "analyze", "midi", "lyrics"
-
-
-@dataclass(frozen=True, slots=True)
-class NamedSource:
-    """A source under the user's name for it: the media store knows files by their hash only."""
-
-    parent: BlockSource
-    name: str
-
-    @property
-    def sample_rate(self) -> int:
-        """Frames a second."""
-        return self.parent.sample_rate
-
-    @property
-    def channels(self) -> int:
-        """Number of channels."""
-        return self.parent.channels
-
-    @property
-    def frames(self) -> Frames:
-        """Length in frames."""
-        return self.parent.frames
-
-    def blocks(self, size: Frames = 1 << 16, *, start: Frames = 0, stop: Frames | None = None) -> Iterator[Block]:
-        """Yield blocks; see `BlockSource`."""
-        yield from self.parent.blocks(size, start=start, stop=stop)
 
 
 class Stems(dict[str, "Sound"]):
@@ -61,7 +33,7 @@ class Stems(dict[str, "Sound"]):
         return html_table(f"{len(self)} stems", ("stem", "id", "length", "format"), rows)
 
 
-class Sound:
+class Sound(Fixed):
     """A sound of a library.
 
     What never changes is kept; names, facts, labels and tags are looked up when they are asked for, so a
@@ -75,107 +47,11 @@ class Sound:
         Its row.
     """
 
-    __slots__ = ("_row", "library")
+    __slots__ = ("library",)
 
     def __init__(self, library: Library, row: SoundRow) -> None:
-        self.library, self._row = library, row
-
-    # ---- what never changes --------------------------------------------------------------------
-
-    @property
-    def id(self) -> str:
-        """Its id: hexadecimal, follows from what it is."""
-        return self._row.id
-
-    @property
-    def kind(self) -> str:
-        """Song, stem or sample."""
-        return self._row.kind
-
-    @property
-    def stem(self) -> str | None:
-        """Name of the stem that it is or was cut from: drums, bass, vocals, other."""
-        return self._row.stem
-
-    @property
-    def content_id(self) -> str | None:
-        """Hash of its samples (or packets); None for views."""
-        return self._row.content_id
-
-    @property
-    def media(self) -> str | None:
-        """Hash of its file in the media store; None for views."""
-        return self._row.media
-
-    @property
-    def suffix(self) -> str:
-        """Suffix of its file."""
-        return self._row.suffix
-
-    @property
-    def format(self) -> str:
-        """Format of its file, as the decoder calls it."""
-        return self._row.format
-
-    @property
-    def subtype(self) -> str:
-        """Encoding of its file."""
-        return self._row.subtype
-
-    @property
-    def sample_rate(self) -> int:
-        """Frames a second."""
-        return self._row.sample_rate
-
-    @property
-    def channels(self) -> int:
-        """Number of channels."""
-        return self._row.channels
-
-    @property
-    def frames(self) -> Frames:
-        """Length in frames."""
-        return self._row.frames
-
-    @property
-    def duration(self) -> float:
-        """Length in seconds."""
-        return self._row.frames / self._row.sample_rate
-
-    @property
-    def start(self) -> Frames | None:
-        """First frame in the parent, if it is a view."""
-        return self._row.start
-
-    @property
-    def stop(self) -> Frames | None:
-        """Last frame in the parent (exclusive), if it is a view."""
-        return self._row.stop
-
-    @property
-    def added_at(self) -> datetime:
-        """When it was added or made."""
-        return self._row.added_at
-
-    @property
-    def original_name(self) -> str | None:
-        """Name of the file that was added."""
-        return self._row.original_name
-
-    @property
-    def origin(self) -> str | None:
-        """Path of that file within the folder or zip that was added."""
-        return self._row.origin
-
-    @property
-    def embedded(self) -> Mapping[str, Any]:
-        """Tags found in that file."""
-        return self._row.embedded or {}
-
-    @property
-    def result_key(self) -> str | None:
-        """The job that made it."""
-        return self._row.result_key
+        super().__init__(row)
+        self.library = library
 
     # ---- what may change -----------------------------------------------------------------------
 
@@ -288,11 +164,11 @@ class Sound:
     def source(self) -> BlockSource:
         """Open it as a stream of blocks."""
         if self.media is not None:
-            return NamedSource(open_source(self.path), self.name)
+            return Named(open_source(self.path), self.name)
         parent = self.parent
         if parent is None or self.start is None or self.stop is None:
             raise CatalogError(f"{self.name!r} has neither a file nor a parent; run `audiolab fsck`")
-        return NamedSource(View(parent.source(), self.start, self.stop), self.name)
+        return Named(View(parent.source(), self.start, self.stop), self.name)
 
     def audio(self) -> Audio:
         """Read it into memory."""

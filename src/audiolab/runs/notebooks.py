@@ -95,6 +95,7 @@ def run_notebook(
             progress_bar=not quiet,
             log_output=False,
             cwd=str(folder),
+            extra_arguments=["--log-level=ERROR"],  # the kernel's own remarks are of no use to the reader
         )
     except PapermillExecutionError as error:
         raise RunError(

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from audiolab.audio import BlockSource, View, open_source
+from audiolab.audio import BlockSource, Named, View, open_source
 from audiolab.audio.content import content_id
 from audiolab.errors import AudiolabError, Cancelled
 from audiolab.library.ids import derived_id, view_id
@@ -124,29 +124,7 @@ def _open(sound: SoundSpec, store: FileMediaStore) -> SoundInput:
     if sound.start is not None and sound.stop is not None:
         source = View(source, sound.start, sound.stop)
     kind: Any = sound.kind
-    return SoundInput(sound.key, sound.name, kind, _Named(source, sound.name), sound.stem, sound.facts)
-
-
-class _Named:
-    """A source under the user's name for it: the store knows files by their hash only."""
-
-    def __init__(self, source: BlockSource, name: str) -> None:
-        self._source, self.name = source, name
-
-    @property
-    def sample_rate(self) -> int:
-        return self._source.sample_rate
-
-    @property
-    def channels(self) -> int:
-        return self._source.channels
-
-    @property
-    def frames(self) -> int:
-        return self._source.frames
-
-    def blocks(self, size: int = 1 << 16, *, start: int = 0, stop: int | None = None) -> Iterator[np.ndarray]:
-        return self._source.blocks(size, start=start, stop=stop)
+    return SoundInput(sound.key, sound.name, kind, Named(source, sound.name), sound.stem, sound.facts)
 
 
 def _progress(spec: JobSpec, report: Callable[[str, float, float], None]) -> Callable[[float, float], None]:

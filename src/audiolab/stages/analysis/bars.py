@@ -92,8 +92,9 @@ def _changes(features: Features, places: Array) -> Array:
     tuning = tuning_of(features.deviation)
     rows = []
     for fine in (features.pitch, features.bass):
-        before, after = _means(fold_to_semitones(fine, tuning), times - beat, times), _means(
-            fold_to_semitones(fine, tuning), times, times + beat
+        before, after = (
+            _means(fold_to_semitones(fine, tuning), times - beat, times),
+            _means(fold_to_semitones(fine, tuning), times, times + beat),
         )
         norm = np.sqrt((before**2).sum(axis=0) * (after**2).sum(axis=0))
         rows.append(1.0 - (before * after).sum(axis=0) / (norm + 1e-9))

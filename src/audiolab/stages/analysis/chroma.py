@@ -68,7 +68,12 @@ class FinePitchClasses:
         self.frames += len(frames)
 
     def _histogram(
-        self, row: NDArray[np.intp], semitones: FloatArray, strength: FloatArray, frames: int, harmonics: int = HARMONICS
+        self,
+        row: NDArray[np.intp],
+        semitones: FloatArray,
+        strength: FloatArray,
+        frames: int,
+        harmonics: int = HARMONICS,
     ) -> FloatArray:
         out = np.zeros((FINE_BINS, frames), np.float32)
         for number in range(1, harmonics + 1):

@@ -134,7 +134,7 @@ class _Rhythm:
     def add(self, frames: FloatArray) -> None:
         """Take the next batch of frames."""
         bands = magnitudes(frames, self.window) @ self.filters
-        self.powers.append(np.add.reduceat(bands**2, self.groups, axis=1).T / self.sizes)
+        self.powers.append(np.asarray(np.add.reduceat(bands**2, self.groups, axis=1).T / self.sizes, np.float32))
         bands = np.log10(1.0 + bands)
         whole = np.concatenate((self.past, bands))
         before = whole[: len(bands)]
@@ -157,7 +157,7 @@ class _Rhythm:
         whole = np.concatenate(self.powers, axis=1)
         edges = np.round((np.arange(frames) - 0.5) * PITCH_HOP / HOP).astype(int).clip(0, whole.shape[1] - 1)
         out[:] = np.add.reduceat(whole, edges, axis=1)
-        return out / np.maximum(1, np.diff(np.append(edges, whole.shape[1])))
+        return np.asarray(out / np.maximum(1, np.diff(np.append(edges, whole.shape[1]))), np.float32)
 
 
 assert FINE_BINS % 12 == 0

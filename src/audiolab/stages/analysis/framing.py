@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from audiolab.audio import Block, BlockSource, Frames
+from audiolab.audio import Block, BlockSource, DerivedSource, Frames
 from audiolab.stages.base import Progress, no_progress
 
 __all__ = ["Folded", "Survey", "frame_batches", "log_bands", "magnitudes", "survey"]
@@ -46,7 +46,7 @@ class Survey:
 
 
 @dataclass(frozen=True, slots=True)
-class Folded:
+class Folded(DerivedSource):
     """One channel of a source: weighted sum of its channels less the offset."""
 
     parent: BlockSource
@@ -54,24 +54,9 @@ class Folded:
     offset: float = 0.0
 
     @property
-    def name(self) -> str:
-        """The parent's name."""
-        return self.parent.name
-
-    @property
-    def sample_rate(self) -> int:
-        """Frames a second."""
-        return self.parent.sample_rate
-
-    @property
     def channels(self) -> int:
         """Always 1."""
         return 1
-
-    @property
-    def frames(self) -> Frames:
-        """Length in frames."""
-        return self.parent.frames
 
     def blocks(self, size: Frames = 1 << 16, *, start: Frames = 0, stop: Frames | None = None) -> Iterator[Block]:
         """Yield blocks of one channel; see `BlockSource`."""

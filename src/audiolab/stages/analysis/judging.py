@@ -20,11 +20,10 @@ from numpy.typing import NDArray
 from audiolab.stages.analysis.bars import DIVISIONS, METERS, Layout, layouts
 from audiolab.stages.analysis.features import Features
 from audiolab.stages.analysis.pulse import (
-    FASTEST,
-    SLOWEST,
     accents,
     candidate_periods,
     correlogram,
+    event_count,
     event_rate,
     near,
     tempo_cues,
@@ -41,6 +40,10 @@ KEPT = 5
 
 
 JUDGED_SECONDS = 240.0
+FIRST_BONUS = 1.0
+"""Music tends to begin with a bar: what that is worth in the score (natural logarithm of odds)."""
+FEWEST_EVENTS = 4
+"""Fewer accents are no rhythm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,8 @@ def parse_weights(document: dict[str, object]) -> Weights:
         return np.asarray(values, np.float64)
 
     bars, meter = document["bars"], document["meter"]
-    assert isinstance(bars, dict) and isinstance(meter, dict)
+    assert isinstance(bars, dict)
+    assert isinstance(meter, dict)
     return Weights(
         array(document["first"]),
         array(document["tempo"]),
@@ -102,6 +106,8 @@ class Verdict:
     tempos: tuple[tuple[float, float], ...]
     """Tempos in bpm with their probability, likeliest first."""
     meter_probability: float
+    support: Array
+    """Accent at each beat, 1 being the usual one; below 0.3 the beat is only counted on."""
     clarity: float
     """How much of the accents repeats with the beat, about 0 (speech) to 1 (machine)."""
 
@@ -142,7 +148,9 @@ def score(reading: Reading, judge: Weights) -> Array:
     terms = np.array([1.0, octaves, octaves**2])
     if not reading.bars:  # shorter than a bar
         return np.array([tempo + terms @ judge.meter[4]])
-    return np.array([tempo + bar.profile @ judge.bars[bar.meter] + terms @ judge.meter[bar.meter] for bar in reading.bars])
+    return np.array(
+        [tempo + bar.profile @ judge.bars[bar.meter] + terms @ judge.meter[bar.meter] for bar in reading.bars]
+    )
 
 
 def read_rhythm(features: Features, judge: Weights | None = None) -> Verdict | None:
@@ -161,6 +169,8 @@ def read_rhythm(features: Features, judge: Weights | None = None) -> Verdict | N
         start = (features.duration - JUDGED_SECONDS) / 2
         middle = features.part(start, start + JUDGED_SECONDS)
     accent = accents(middle.flux)
+    if event_count(accent) < FEWEST_EVENTS:
+        return None
     readings = readings_of(middle, accent, judge)
     if not readings:
         return None
@@ -178,13 +188,33 @@ def read_rhythm(features: Features, judge: Weights | None = None) -> Verdict | N
         chosen = Reading(chosen.period, chosen.cues, beats, layouts(features, accent, beats))
     meter, offset, certain = 4, 0, 0.0
     if chosen.bars:
-        values = score(chosen, judge)
+        values = score(chosen, judge) + FIRST_BONUS * _starts_with_bar(chosen, accent)
         bar = chosen.bars[int(values.argmax())]
         meter, offset = bar.meter, bar.offset
         likely = np.exp(values - values.max())
         certain = float(likely[[other.meter == meter for other in chosen.bars]].sum() / likely.sum())
     beats, downbeat = _lay_bars(chosen.beats, offset)
-    return Verdict(chosen.period, beats, meter, downbeat, tempos, certain, clarity)
+    return Verdict(chosen.period, beats, meter, downbeat, tempos, certain, _support(accent, beats), clarity)
+
+
+def _starts_with_bar(reading: Reading, accent: FloatArray) -> Array:
+    """Say for each layout (1 or 0) whether its first accented beat begins a bar."""
+    firsts = []
+    for bar in reading.bars:
+        beats, downbeat = _lay_bars(reading.beats, bar.offset)
+        clear = np.flatnonzero(_support(accent, beats) > 0.3)
+        firsts.append(float(len(clear) > 0 and (clear[0] - downbeat) % bar.meter == 0))
+    return np.array(firsts)
+
+
+def _support(accent: FloatArray, beats: Array) -> Array:
+    """Largest accent within two frames of each beat, relative to the median of all beats."""
+    from scipy.ndimage import maximum_filter1d
+
+    total = maximum_filter1d(accent.sum(axis=0), 5)
+    inside = (beats >= 0) & (beats <= len(total) - 1)
+    found = np.where(inside, total[np.clip(np.round(beats).astype(int), 0, len(total) - 1)], 0.0)
+    return np.asarray(found / max(1e-9, float(np.median(found[inside])) if inside.any() else 1.0))
 
 
 def _lay_bars(beats: Array, offset: int) -> tuple[Array, int]:

@@ -13,7 +13,17 @@ from numpy.typing import NDArray
 
 from audiolab.stages.analysis.features import FRAME_RATE
 
-__all__ = ["Correlogram", "accents", "candidate_periods", "correlogram", "event_rate", "to_bpm"]
+__all__ = [
+    "Correlogram",
+    "accents",
+    "candidate_periods",
+    "correlogram",
+    "event_count",
+    "event_rate",
+    "near",
+    "tempo_cues",
+    "to_bpm",
+]
 
 FloatArray = NDArray[np.float32]
 Array = NDArray[np.float64]
@@ -72,7 +82,10 @@ def correlogram(accent: FloatArray) -> Correlogram:
         "total": accent.sum(axis=0),
     }
     smooth = {name: gaussian_filter1d(part.astype(np.float64), 1.0) for name, part in parts.items()}
-    pairs = {name: (name, name) for name in parts} | {"kick_presence": ("kick", "presence"), "kick_air": ("kick", "air")}
+    pairs = {name: (name, name) for name in parts} | {
+        "kick_presence": ("kick", "presence"),
+        "kick_air": ("kick", "air"),
+    }
     return Correlogram({name: _correlate(smooth[a], smooth[b]) for name, (a, b) in pairs.items()})
 
 
@@ -149,8 +162,8 @@ def sharpen(curve: Array, period: float) -> float:
             break
         peak = low + int(np.argmax(curve[low : high + 1]))
         if low < peak < high and curve[peak] > 0:
-            period = (peak + parabola(*curve[peak - 1 : peak + 2])) / number
-    return period
+            period = (peak + parabola(curve[peak - 1], curve[peak], curve[peak + 1])) / number
+    return float(period)
 
 
 def parabola(left: float, middle: float, right: float) -> float:
@@ -159,13 +172,16 @@ def parabola(left: float, middle: float, right: float) -> float:
     return float(np.clip(0.5 * (left - right) / bend, -0.5, 0.5)) if bend < 0 else 0.0
 
 
-def event_rate(accent: FloatArray) -> float:
-    """Give the number of accents a frame: local maxima above a tenth of the highest."""
-    total = accent.sum(axis=0)
-    if len(total) < 3:
-        return 0.0
+def event_count(accent: FloatArray) -> int:
+    """Count accents: local maxima above a tenth of the highest."""
+    total = np.pad(accent.sum(axis=0), 1)
     inner = total[1:-1]
-    return float(((inner > total[:-2]) & (inner >= total[2:]) & (inner > 0.1 * total.max())).sum() / len(total))
+    return int(((inner > total[:-2]) & (inner >= total[2:]) & (inner > 0.1 * total.max())).sum())
+
+
+def event_rate(accent: FloatArray) -> float:
+    """Give the number of accents a frame."""
+    return event_count(accent) / max(1, len(accent[0]))
 
 
 def near(curve: Array, lag: float, tolerance: float = 0.02) -> float:

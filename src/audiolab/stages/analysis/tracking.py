@@ -65,11 +65,11 @@ def _best_path(strength: Array, period: float, tightness: float) -> NDArray[np.i
 def _place(strength: Array, frames: NDArray[np.intp]) -> Array:
     """Move each beat to the summit of the accent that it stands on, between frames."""
     placed = frames.astype(np.float64)
+    padded = np.pad(strength, 1)
     for index, frame in enumerate(frames):
-        low, high = max(1, frame - 1), min(len(strength) - 2, frame + 3)
-        if low <= high:
-            peak = low + int(strength[low : high + 1].argmax())
-            placed[index] = peak + parabola(*strength[peak - 1 : peak + 2])
+        low, high = max(0, frame - 1), min(len(strength), frame + 3)
+        peak = low + int(strength[low:high].argmax()) if low < high else int(frame)
+        placed[index] = peak + parabola(*padded[peak : peak + 3])
     return np.maximum.accumulate(placed + 1e-6 * np.arange(len(placed)))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from audiolab.audio import Block, BlockSource, Seconds, TempoMap, as_source, atomic_path, require_stereo
-from audiolab.errors import AudiolabError, ParameterError
+from audiolab.errors import ParameterError
 from audiolab.stages.base import Document, Progress, no_progress
 from audiolab.stages.notes.drums import drum_notes
 from audiolab.stages.notes.midi_file import Note, Track, write_midi
@@ -122,7 +122,7 @@ def midi(
     """
     settings = settings_for(_params({"preset": preset, **params}), None)
     fixed = _fixed_tempo(tempo_map, bpm)
-    source = require_stereo(as_source(sound))
+    source = require_stereo(as_source(sound), downmix=settings.downmix)
     duration = source.frames / source.sample_rate
     hook = progress or no_progress
     if settings.preset == "drums":
@@ -162,17 +162,12 @@ def _fixed_tempo(tempo_map: TempoMap | float | None, bpm: float | None) -> Tempo
 
 def _find_tempo(source: BlockSource) -> tuple[TempoMap, tuple[str, ...]]:
     """Ask `analyze`; a sound that has no tempo gets MIDI's default."""
-    from audiolab.stages import analysis
+    from audiolab.stages.analysis import analyze
 
-    analyze = getattr(analysis, "analyze", None)
-    try:
-        found = None if analyze is None else analyze(source).tempo_map
-        why = "no tempo was found"
-    except AudiolabError as error:
-        found, why = None, f"no tempo was found ({error})"
+    found = analyze(source).tempo_map
     if found is not None:
         return found, ()
-    return TempoMap.constant(DEFAULT_BPM), (f"{why}: {DEFAULT_BPM:g} bpm assumed",)
+    return TempoMap.constant(DEFAULT_BPM), (f"no tempo was found: {DEFAULT_BPM:g} bpm assumed",)
 
 
 def _drums(source: BlockSource, settings: Settings, progress: Progress) -> list[Note]:

@@ -28,15 +28,21 @@ class Preset:
     melodia: bool = True
     exact_times: bool = True
     ghost_db: float | None = 50.0
+    one_voice: bool = False
+    center_bends: bool = True
 
 
 PRESETS: dict[PresetName, Preset] = {
     # Upstream's defaults and upstream's frame times: equal to basic_pitch.inference.predict.
-    "basic-pitch": Preset(127.70, None, None, bends=True, program=4, exact_times=False, ghost_db=None),
-    # The low B of a five-string bass (30.9 Hz) up to G4, the highest fret of the first string.
-    "bass": Preset(100.0, 30.0, 400.0, bends=True, program=33),
-    # From E2 (82 Hz, a low bass voice) to above C6 (1047 Hz, a high soprano).
-    "vocals": Preset(100.0, 80.0, 1200.0, bends=True, program=53),
+    "basic-pitch": Preset(
+        127.70, None, None, bends=True, program=4, exact_times=False, ghost_db=None, center_bends=False
+    ),
+    # The low B of a five-string bass (30.9 Hz) up to G4, the highest fret of the first string. The network hears
+    # its strong harmonics as notes of their own, hence one voice.
+    "bass": Preset(100.0, 30.0, 400.0, bends=True, program=33, one_voice=True),
+    # From E2 (82 Hz, a low bass voice) to above C6 (1047 Hz, a high soprano). Vibrato and consonants look like
+    # beginnings, hence the higher thresholds (measured in docs/midi.md).
+    "vocals": Preset(100.0, 80.0, 1200.0, bends=True, program=53, onset_threshold=0.65, frame_threshold=0.4),
     # Chords: bends of single notes would move them all.
     "other": Preset(80.0, None, None, bends=False, program=4),
     # Not by Basic Pitch: from slices and their labels.
@@ -60,8 +66,11 @@ class MidiParams(Params):
     bends: bool | None = Field(None, description="Keep pitch bends")
     exact_times: bool | None = Field(None, description="Exact frame times, and notes to the very end of the sound")
     ghost_db: float | None = Field(None, ge=0, le=120, description="Drop notes this far below the loudest moment")
+    center_bends: bool | None = Field(None, description="Take a constant third of a semitone out of bends")
+    one_voice: bool | None = Field(None, description="Of notes that overlap keep the strongest")
     program: int | None = Field(None, ge=0, le=127, description="General MIDI program, counted from 0")
     drum_threshold: float = Field(0.3, gt=0, le=1, description="Least probability of a drum class at an onset")
+    downmix: bool = Field(False, description="Take sounds of more than two channels, mixed to stereo")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +87,11 @@ class Settings:
     bends: bool
     exact_times: bool
     ghost_db: float | None
+    center_bends: bool
+    one_voice: bool
     program: int
     drum_threshold: float
+    downmix: bool
 
 
 def settings_for(params: MidiParams, stem: str | None) -> Settings:
@@ -98,6 +110,8 @@ def settings_for(params: MidiParams, stem: str | None) -> Settings:
         "bends": preset.bends,
         "exact_times": preset.exact_times,
         "ghost_db": preset.ghost_db,
+        "center_bends": preset.center_bends,
+        "one_voice": preset.one_voice,
         "program": program,
     }
     return Settings(preset=name, **{**values, **given})

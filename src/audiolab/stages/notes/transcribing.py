@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,7 @@ from audiolab.stages.notes.midi_file import Note
 from audiolab.stages.notes.model import activations
 from audiolab.stages.notes.presets import Settings
 
-__all__ = ["DEFAULT_BPM", "document_of", "notes_of", "transcribe"]
+__all__ = ["DEFAULT_BPM", "document_of", "notes_of", "one_voice", "transcribe"]
 
 _FAINTEST = 1e-4
 """RMS of -80 dBFS: below it lies nothing that was meant to be heard."""
@@ -48,7 +50,8 @@ def transcribe(
         In order of time, then pitch.
     """
     _check_range(settings)
-    found = activations(require_stereo(source), contours=settings.bends, threads=threads, progress=progress)
+    source = require_stereo(source, downmix=settings.downmix)
+    found = activations(source, contours=settings.bends, threads=threads, progress=progress)
     if not settings.exact_times:
         found = found.as_upstream()
     events = create_notes(
@@ -69,11 +72,47 @@ def transcribe(
             float(times[event.stop]),
             event.pitch,
             max(int(np.round(127 * event.amplitude)), 1),
-            tuple(step / 3 for step in event.bend) if event.bend is not None and settings.bends else (),
+            _semitones(event.bend, center=settings.center_bends) if event.bend is not None and settings.bends else (),
         )
         for event in events
     ]
-    return sorted(notes, key=lambda note: (note.start, note.pitch, note.end))
+    notes.sort(key=lambda note: (note.start, note.pitch, note.end))
+    return one_voice(notes) if settings.one_voice else notes
+
+
+def _semitones(steps: tuple[int, ...], *, center: bool) -> tuple[float, ...]:
+    """Turn thirds of a semitone to semitones; a lasting single step off the pitch is the network's own grain."""
+    middle = sorted(steps)[len(steps) // 2] if center and steps else 0
+    off = middle if abs(middle) == 1 else 0
+    return tuple((step - off) / 3 for step in steps)
+
+
+def one_voice(notes: Sequence[Note]) -> list[Note]:
+    """Keep one note at a time: of those that overlap by half or more the strongest, cut where the next begins.
+
+    Strength is velocity times length, so a held note wins over the flicker of its harmonics.
+    """
+    kept: list[Note] = []
+    group: list[Note] = []
+    reach = -math.inf
+    for note in sorted(notes, key=lambda note: note.start):
+        if note.start >= reach:
+            kept += _strongest(group)
+            group = []
+        group.append(note)
+        reach = max(reach, note.end)
+    kept += _strongest(group)
+    return [replace(note, end=min(note.end, following.start)) for note, following in pairwise(kept)] + kept[-1:]
+
+
+def _strongest(group: Sequence[Note]) -> list[Note]:
+    """Take notes by falling strength unless those taken cover half of them."""
+    taken: list[Note] = []
+    for note in sorted(group, key=lambda note: (-note.velocity * (note.end - note.start), note.start, note.pitch)):
+        covered = sum(max(0.0, min(note.end, other.end) - max(note.start, other.start)) for other in taken)
+        if covered <= (note.end - note.start) / 2 and all(note.start != other.start for other in taken):
+            taken.append(note)
+    return sorted(taken, key=lambda note: note.start)
 
 
 def _without_ghosts(events: list[NoteEvent], level: NDArray[np.float32], down: float) -> list[NoteEvent]:

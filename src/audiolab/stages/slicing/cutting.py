@@ -10,12 +10,12 @@ import numpy as np
 from pydantic import Field
 
 from audiolab.audio import BlockSource, Frames, amplitude_to_db, require_stereo, to_frames
+from audiolab.stages.analysis.attacks import refine_starts
 from audiolab.stages.analysis.framing import Folded, Survey, survey
 from audiolab.stages.base import Cut, Params, Progress, no_progress
 from audiolab.stages.slicing.novelty import HOP_SECONDS, novelty
 from audiolab.stages.slicing.peaks import pick_peaks, strength_of, threshold_of
 from audiolab.stages.slicing.spans import decay_ends, make_spans, thin_out
-from audiolab.stages.slicing.starts import refine_starts
 
 __all__ = ["PRESETS", "Preset", "PresetName", "SliceParams", "cut_sound", "preset_for"]
 
@@ -49,6 +49,7 @@ class SliceParams(Params):
     min_length: float = Field(0.03, ge=0, le=60, description="Least length of a cut in seconds, if the next allows")
     max_length: float | None = Field(None, gt=0, description="Greatest length of a cut in seconds")
     decay_db: float | None = Field(None, ge=3, le=120, description="A cut ends this far below its peak, in decibels")
+    downmix: bool = Field(False, description="Mix more than two channels to stereo first")
 
 
 def preset_for(params: SliceParams, stem: str | None) -> PresetName:
@@ -66,7 +67,7 @@ def cut_sound(
     Parameters
     ----------
     source : BlockSource
-        Mono or stereo, any rate. It is read four times; memory does not grow with its audio.
+        Mono or stereo (more with `downmix`), any rate. It is read four times; memory does not grow with its audio.
     params : SliceParams
         What to cut.
     stem : str, optional
@@ -79,7 +80,7 @@ def cut_sound(
     tuple of Cut
         In order, apart, inside the sound. Facts: onset_strength (0 to 1), peak_db, rms_db. Silence gives none.
     """
-    source = require_stereo(source)
+    source = require_stereo(source, downmix=params.downmix)
     settings = PRESETS[preset_for(params, stem)]
     rate = source.sample_rate
     heard = survey(source, _part(progress, 0.0, 0.2))

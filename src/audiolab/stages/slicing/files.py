@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from audiolab.audio import AudioWriter, Block, BlockSource, Frames, as_source, atomic_path
+from audiolab.audio import AudioWriter, Block, BlockSource, Frames, as_source, atomic_path, require_stereo
 from audiolab.errors import ParameterError
 from audiolab.stages.base import Cut, Progress, no_progress
 from audiolab.stages.slicing.cutting import SliceParams, cut_sound, preset_for
@@ -65,14 +65,14 @@ def slice(
     Parameters
     ----------
     sound : path, Audio, BlockSource or (array, sample_rate)
-        Mono or stereo, any rate.
+        Mono or stereo (more with `downmix`), any rate.
     to : path-like, optional
         A folder: each cut is written there as `<name>_<nnn>.wav`, 24 bit, or float where the sound
         exceeds full scale.
     progress : Progress, optional
         Called with work done and work in all.
     **params
-        Fields of `SliceParams`: sensitivity, preset, min_gap, min_length, max_length, decay_db.
+        Fields of `SliceParams`: sensitivity, preset, min_gap, min_length, max_length, decay_db, downmix.
 
     Returns
     -------
@@ -82,12 +82,12 @@ def slice(
     Raises
     ------
     AudioError
-        If the file cannot be read or has more than two channels.
+        If the file cannot be read or has more than two channels and `downmix` is off.
     ParameterError
         If a parameter is unknown or out of range.
     """
     wanted = _params(params)
-    source = as_source(sound)
+    source = require_stereo(as_source(sound), downmix=wanted.downmix)
     preset = preset_for(wanted, None)
     cuts = cut_sound(source, wanted, progress=progress or no_progress)
     path = str(sound) if isinstance(sound, (str, Path)) else source.name

@@ -24,6 +24,10 @@ LAG = 3
 """Frames between the spectra compared: 15 ms, about the length of a drum's attack in a 23 ms window."""
 BANDS_PER_OCTAVE = 24
 LOW, HIGH = 27.5, 17000.0
+HEARD = 0.3
+"""Log magnitude that a band must once pass to count as used: 30 dB below the sound's usual level."""
+LEAST_USED = 0.2
+"""Share of bands that counts at least, so that a lone sine is not blown up."""
 COMPRESSION = 30.0
 """Bands 30 dB below a full-scale sine at the sound's usual level are half-way into the logarithm."""
 
@@ -33,7 +37,7 @@ class Novelty:
     """Detection function and level over time; hop `i` is centred on frame `origin + i * hop`."""
 
     flux: FloatArray
-    """Mean rise over all bands, in powers of ten [shape=(n,)]."""
+    """Mean rise over the bands that the sound uses, in powers of ten [shape=(n,)]."""
     level: FloatArray
     """RMS of the hop (5 ms) around the centre [shape=(n,)]."""
     hop: Frames
@@ -62,6 +66,7 @@ def novelty(source: BlockSource, heard: Survey, *, window: float, progress: Prog
     shape = np.hanning(n_fft + 1)[:-1].astype(np.float32)
     middle = slice(n_fft // 2 - hop // 2, n_fft // 2 - hop // 2 + hop)
     past = np.zeros((LAG, filters.shape[1]), np.float32)
+    loudest = np.zeros(filters.shape[1], np.float32)
     flux: list[FloatArray] = []
     level: list[FloatArray] = []
     folded = Folded(source, heard.weights, heard.offset)
@@ -70,14 +75,17 @@ def novelty(source: BlockSource, heard: Survey, *, window: float, progress: Prog
         bands = np.log10(1.0 + magnitudes(frames, shape) @ filters)
         whole = np.concatenate((past, bands))
         rise = bands - _widen(whole[: len(bands)])
-        flux.append(np.asarray(np.maximum(rise, 0.0).mean(axis=1), np.float32))
+        flux.append(np.asarray(np.maximum(rise, 0.0).sum(axis=1), np.float32))
+        np.maximum(loudest, bands.max(axis=0, initial=0.0), out=loudest)
         level.append(np.asarray(np.sqrt((frames[:, middle] ** 2).mean(axis=1)), np.float32))
         past = whole[len(whole) - LAG :]
         done += len(frames) * hop
         progress(min(done, source.frames), source.frames)
     if not flux:
         return Novelty(np.zeros(0, np.float32), np.zeros(0, np.float32), hop, heard.first)
-    return Novelty(np.concatenate(flux), np.concatenate(level), hop, heard.first)
+    # A bass stem that ends at 200 Hz rises in a third of the bands only: bands that are never heard do not count.
+    used = max(float(np.count_nonzero(loudest > HEARD)), LEAST_USED * len(loudest), 1.0)
+    return Novelty(np.asarray(np.concatenate(flux) / used, np.float32), np.concatenate(level), hop, heard.first)
 
 
 def _widen(bands: FloatArray) -> FloatArray:
