@@ -63,7 +63,7 @@ def heard(folder: Path, rows: Sequence[dict[str, str]]) -> tuple[list[Audio], li
 
 
 def trees_beside(folder: Path, rows: Sequence[dict[str, str]], test: Sequence[dict[str, str]]) -> np.ndarray:
-    """Best labels of ExtraTrees trained on everything that may ship, on the rows of `test`."""
+    """Best labels of ExtraTrees trained on all recordings that may ship, on the rows of `test`."""
     from audiolab.training.baseline import fit_trees, statistics, trees_probabilities
     from audiolab.training.data import collect
     from audiolab.training.manifest import Entry
@@ -161,7 +161,12 @@ def main() -> None:
     labels = get_head().labels
     kept = json.loads((MODEL_FOLDER / "scores.json").read_text())
     print("leave-sources-out (from scores.json):")
-    names = {"cnn": "shipped kind of model", "extra": "ExtraTrees", "forest": "random forest"}
+    names = {
+        "cnn": "shipped kind of model",
+        "extra": "ExtraTrees",
+        "extra_rendered": "ExtraTrees, with rendered",
+        "forest": "random forest",
+    }
     for part in ("out_of_fold", "out_of_fold_other_sources"):
         for name, one in kept.get(part, {}).items():
             print(line(f"{names[name]}{' *' * (part != 'out_of_fold')}", one))
@@ -173,7 +178,7 @@ def main() -> None:
     print(line(f"shipped ({len(test)} sounds)", result["unseen"]["shipped"]))
     if not options.no_trees:
         result["unseen"]["extra"] = scores(trees_beside(folder, rows, test), test, labels)
-        print(line("ExtraTrees, same training", result["unseen"]["extra"]))
+        print(line("ExtraTrees, same recordings", result["unseen"]["extra"]))
     result["mdb"] = drum_head(options.shared / "data" / "music" / "mdb")
     parts = [f"{name} {row['f']:.3f} ({row['hits']})" for name, row in result["mdb"].items()]
     print(f"drum head at true onsets of real drum stems, F: {', '.join(parts)}")

@@ -15,8 +15,9 @@ __all__ = ["score_tables", "write_card"]
 
 _NAMES = {
     "cnn": "this model",
-    "extra": "ExtraTrees, MFCC and log-mel statistics",
-    "forest": "random forest, same features",
+    "extra": "ExtraTrees, MFCC and log-mel statistics, recordings",
+    "extra_rendered": "the same, rendered sounds as well",
+    "forest": "random forest, same features, recordings",
 }
 
 
@@ -46,8 +47,8 @@ def write_card(
         f"with it ({config.folds} folds of whole groups). Best label, before the `unknown` rule. In brackets: 95 %",
         "bootstrap intervals over whole sources. 8 drums: kick, snare, clap, closed_hat, open_hat, cymbal (crash and",
         "ride), tom, percussion; 11 classes: kick, snare, clap, rim, cymbal (with hats), tom, cowbell, percussion,",
-        "tonal, vocal, fx; a best label outside the true class counts as wrong. The trees learned from the same",
-        "sounds, rendered ones included. Near-duplicates of a sound on the other side of the split are not judged.",
+        "tonal, vocal, fx; a best label outside the true class counts as wrong. The trees learned from the same split.",
+        "Near-duplicates of a sound on the other side of the split are not judged.",
         "",
         *score_tables(scores),
     ]

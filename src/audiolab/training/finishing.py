@@ -16,16 +16,10 @@ from audiolab.training.card import write_card
 from audiolab.training.data import RENDERED, Sounds
 from audiolab.training.drum_scores import drum_shifts
 from audiolab.training.export import encoder_of, export_encoder, head_of, write_model
-from audiolab.training.running import Final, Prepared, Run
+from audiolab.training.running import BASELINES, Final, Prepared, Run
 from audiolab.training.scoring import calibration_error, fit_temperature, score, softmax, unknown_threshold
 
 __all__ = ["finish"]
-
-_MODELS = {
-    "cnn": "this model",
-    "extra": "ExtraTrees on MFCC and log-mel statistics",
-    "forest": "random forest, same features",
-}
 
 
 def finish(
@@ -85,7 +79,7 @@ def _beside(
     crossed: Mapping[str, Any], labels: tuple[str, ...], threshold: float, temperature: float
 ) -> dict[str, dict[str, Any]]:
     truth, sources = crossed["truth"], crossed["sources"].tolist()
-    table = {"cnn": softmax(crossed["logits"], temperature), "extra": crossed["extra"], "forest": crossed["forest"]}
+    table = {"cnn": softmax(crossed["logits"], temperature), **{name: crossed[name] for name in BASELINES}}
     return {
         name: score(p, truth, labels, sources, unknown_below=threshold if name == "cnn" else 0.0)
         for name, p in table.items()
@@ -136,7 +130,7 @@ def _summary(scores: Mapping[str, Any]) -> dict[str, Any]:
     rows = {}
     for part in ("out_of_fold", "out_of_fold_other_sources", "final_on_unseen_sources"):
         for name, one in scores.get(part, {}).items():
-            if name in _MODELS:
+            if name in ("cnn", *BASELINES):
                 rows[f"{part}: {name}"] = {
                     "19": round(one["labels"]["accuracy"], 3),
                     "top-3": round(one["labels"]["top_3"], 3),

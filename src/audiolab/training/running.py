@@ -24,9 +24,12 @@ from audiolab.training.manifest import Entry, check_no_leak, fold_numbers, link_
 from audiolab.training.module import ClassifierModule
 from audiolab.training.settings import ClassifierConfig
 
-__all__ = ["Final", "Prepared", "Run", "cross_validate", "prepare_data", "train_final"]
+__all__ = ["BASELINES", "Final", "Prepared", "Run", "cross_validate", "prepare_data", "train_final"]
 
 log = logging.getLogger("audiolab.training")
+
+BASELINES = ("extra", "extra_rendered", "forest")
+"""ExtraTrees and a random forest on the recordings alone, and ExtraTrees with the rendered sounds as well."""
 
 
 @dataclass(frozen=True)
@@ -124,30 +127,47 @@ def cross_validate(run: Run, data: Prepared) -> dict[str, Any]:
                 mlflow_uri=run.mlflow_uri,
                 watch=True,
             )
+            save_module(module, run.kept(f"fold-{fold}.safetensors"))
             arrays: dict[str, Any] = {}
-            features = statistics(train)
-            for kind in ("extra", "forest"):
-                trees = fit_trees(features, train.labels, kind=kind, seed=run.config.seed)
-                for name, test in tests.items():
-                    if len(test.entries):
-                        arrays[f"{name}_{kind}"] = trees_probabilities(trees, statistics(test), len(run.config.labels))
             for name, test in tests.items():
                 if len(test.entries):
                     arrays |= {f"{name}_{k}": v for k, v in vars(judge(module, test)).items()}
             arrays["drums"] = drum_scores(module, tests["ours"], run.config)
             _save(path, arrays)
         with np.load(path, allow_pickle=False) as kept:
-            for name, test in tests.items():
-                if len(test.entries):
-                    parts[name].append(
-                        (test, {k.removeprefix(f"{name}_"): kept[k] for k in kept if k.startswith(name)})
-                    )
-            parts.setdefault("drums", []).append(kept["drums"])
+            mine = dict(kept)
+        parts.setdefault("drums", []).append(mine["drums"])
+        mine |= _beside(run, f"trees-{fold}", train, {name: test for name, test in tests.items() if test.entries})
+        for name, test in tests.items():
+            if test.entries:
+                parts[name].append(
+                    (test, {k.removeprefix(f"{name}_"): v for k, v in mine.items() if k.startswith(name)})
+                )
     return {
         "ours": _join(parts["ours"]),
         "others": _join(parts["others"]) if parts["others"] else None,
         "drums": np.sum(parts["drums"], axis=0),
     }
+
+
+def _beside(run: Run, kept_as: str, train: Sounds, tests: dict[str, Sounds]) -> dict[str, NDArray[np.float64]]:
+    """Give what trees of the same training set say, `<name of the test>_<kind>`; see `BASELINES`."""
+    path = run.kept(f"{kept_as}.npz")
+    if path.is_file():
+        with np.load(path, allow_pickle=False) as kept:
+            found = dict(kept)
+        if all(len(found[f"{name}_{BASELINES[0]}"]) == len(test.entries) for name, test in tests.items()):
+            return found
+    recorded = np.array([entry.source != RENDERED for entry in train.entries])
+    features, heard = statistics(train), {name: statistics(test) for name, test in tests.items()}
+    found = {}
+    for kind in BASELINES:
+        rows = np.ones(len(recorded), bool) if kind.endswith("_rendered") else recorded
+        trees = fit_trees(features[rows], train.labels[rows], kind=kind.split("_")[0], seed=run.config.seed)
+        for name, x in heard.items():
+            found[f"{name}_{kind}"] = trees_probabilities(trees, x, len(run.config.labels))
+    _save(path, found)
+    return found
 
 
 def _fits(path: Path, tests: dict[str, Sounds]) -> bool:
@@ -172,9 +192,18 @@ def _save(path: Path, arrays: dict[str, Any]) -> None:
         np.savez(file, **arrays)
 
 
+def save_module(module: ClassifierModule, path: Path) -> None:
+    """Keep a module's weights as safetensors."""
+    from safetensors.torch import save_file
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as temporary:
+        save_file({name: tensor.contiguous() for name, tensor in module.state_dict().items()}, temporary)
+
+
 def train_final(run: Run, data: Prepared) -> Final:
     """Train on everything that may ship; judge the sounds that no linked source of it has touched."""
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import load_file
 
     external = data.others.part(data.other_folds == -1)
     path = run.kept("final.safetensors")
@@ -184,15 +213,8 @@ def train_final(run: Run, data: Prepared) -> Final:
         module.eval()
     else:
         module = fit(data.sounds, run.config, run_name="final", mlflow_uri=run.mlflow_uri)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file({name: tensor.contiguous() for name, tensor in module.state_dict().items()}, path)
+        save_module(module, path)
     if not external.entries:
         return Final(module, external, None, {})
-    features, heard = statistics(data.sounds), statistics(external)
-    beside = {
-        kind: trees_probabilities(
-            fit_trees(features, data.sounds.labels, kind=kind, seed=run.config.seed), heard, len(run.config.labels)
-        )
-        for kind in ("extra", "forest")
-    }
-    return Final(module, external, judge(module, external), beside)
+    beside = _beside(run, "trees-final", data.sounds, {"unseen": external})
+    return Final(module, external, judge(module, external), {k.removeprefix("unseen_"): v for k, v in beside.items()})
