@@ -94,7 +94,7 @@ def _key_name(key: dict[str, Any]) -> str | None:
 def _value(value: Any, unit: str, confidence: float | None) -> str | None:
     if value is None:
         return None
-    text = f"{value:.2f} {unit}" if isinstance(value, float) else f"{value} {unit}"
+    text = (f"{value:.2f} {unit}" if isinstance(value, float) else f"{value} {unit}").strip()
     return text + (f", confidence {confidence:.2f}" if confidence is not None else "")
 
 
