@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from audiolab.errors import ParameterError
 
-__all__ = ["Settings", "find_config", "find_home", "get_settings", "shipped_folder"]
+__all__ = ["Settings", "find_config", "find_home", "get_settings", "settings", "shipped_folder"]
 
 
 def find_home(start: Path | None = None) -> Path:
@@ -86,3 +86,7 @@ def find_config(kind: str, name: str | Path) -> Path:
                 return candidate
     known = sorted({path.stem for folder in folders if folder.is_dir() for path in folder.glob("*.yaml")})
     raise ParameterError(f"no {kind} file {str(name)!r}; there are: {', '.join(known) or 'none'}")
+
+
+settings = get_settings
+"""The front door `al.settings()`."""

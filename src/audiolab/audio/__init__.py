@@ -6,6 +6,7 @@ positions are integer frames, `stop` is exclusive; only `to_frames` rounds secon
 
 from audiolab.audio.content import content_id, content_id_of_audio
 from audiolab.audio.core import Audio
+from audiolab.audio.derived import DerivedSource, Downmix, Mono, Named, View, require_stereo
 from audiolab.audio.loudness import (
     Levels,
     LoudnessMeter,
@@ -18,8 +19,9 @@ from audiolab.audio.loudness import (
 from audiolab.audio.peaks import Peaks
 from audiolab.audio.render import Render, apply_render
 from audiolab.audio.resampling import Resampled, resample, resample_blocks
-from audiolab.audio.riff import Cue, Loop, append_chunks, read_riff
-from audiolab.audio.source import BlockSource, Downmix, Mono, View, as_source, open_source, require_stereo
+from audiolab.audio.riff import Cue, Loop, read_riff
+from audiolab.audio.riff_writing import append_chunks
+from audiolab.audio.source import BlockSource, as_source, open_source
 from audiolab.audio.tags import Tags, read_tags
 from audiolab.audio.tempo_map import Segment, TempoMap
 from audiolab.audio.units import (
@@ -45,6 +47,7 @@ __all__ = [
     "Bpm",
     "Cue",
     "Decibels",
+    "DerivedSource",
     "Downmix",
     "Frames",
     "Levels",
@@ -52,6 +55,7 @@ __all__ = [
     "LoudnessMeter",
     "Lufs",
     "Mono",
+    "Named",
     "Peaks",
     "Render",
     "Resampled",

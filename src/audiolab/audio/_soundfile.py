@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import struct
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +10,32 @@ from pathlib import Path
 import numpy as np
 import soundfile as sf
 
+from audiolab.audio._mpeg import names_its_length
+from audiolab.audio._ogg import one_stream, safe_to_seek
+from audiolab.audio._spans import check_span, reblock
 from audiolab.audio.units import Block, Frames
 from audiolab.errors import AudioError
 
-__all__ = ["SoundFileSource"]
+__all__ = ["SoundFileSource", "finite", "native_path"]
 
 LOSSY_SUBTYPES = frozenset({"MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III", "VORBIS", "OPUS", "GSM610"})
 _UNKNOWN_LENGTH = 1 << 48
+_CHUNK = 1 << 16
+_PREROLL = 1 << 16
+"""Frames decoded and dropped before a seek's target in lossy files: longer than any bit reservoir."""
 _WIDE_SUBTYPES = frozenset({"PCM_32", "DOUBLE"})
+
+
+class _Stream(sf.SoundFile):  # type: ignore[misc]
+    """A file read from front to back.
+
+    Soundfile seeks to where it already is after every read of a seekable file. MP3 and Opus decoders
+    lose their state by that: at low bit rates the start of every block came out wrong.
+    """
+
+    def seekable(self) -> bool:
+        """Say no, so that soundfile leaves the position alone; `seek` itself still works."""
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +67,20 @@ class SoundFileSource:
         Raises
         ------
         AudioError
-            If the file is known but empty of frames, cut off, or of an impossible rate.
+            If the file is known but has no frames.
         """
         try:
-            with sf.SoundFile(str(path)) as file:
+            with sf.SoundFile(native_path(path)) as file:
                 rate, channels, frames = file.samplerate, file.channels, file.frames
                 format_, subtype = file.format, file.subtype
-        except (sf.LibsndfileError, RuntimeError, UnicodeError):
+        except (sf.LibsndfileError, RuntimeError, TypeError):  # TypeError: named like a headerless format
             return None
         if format_ == "RAW" or rate <= 0 or channels <= 0:
             return None
-        _refuse_cut_off_riff(path, format_)
+        if subtype.startswith("MPEG") and not names_its_length(path):
+            return None  # libsndfile would guess the length and read no further
+        if format_ == "OGG" and not one_stream(path):
+            return None  # libsndfile reads the first of chained streams only
         if frames < 0 or frames >= _UNKNOWN_LENGTH:
             frames = _count(path)
         if frames == 0:
@@ -68,37 +89,55 @@ class SoundFileSource:
 
     def blocks(self, size: Frames = 1 << 16, *, start: Frames = 0, stop: Frames | None = None) -> Iterator[Block]:
         """Yield blocks; see `BlockSource`."""
-        for block in self._decode(size, start, stop, "float32"):
-            yield block.astype(np.float32, copy=False)
+        start, stop = check_span(self.name, start, stop, self.frames)
+        yield from self._span(size, start, stop, "float32")
 
     def exact_blocks(self, size: Frames = 1 << 16) -> Iterator[np.ndarray]:
         """Yield blocks without any loss: float64 where float32 cannot hold the file's samples."""
-        yield from self._decode(size, 0, None, "float64" if self.subtype in _WIDE_SUBTYPES else "float32")
+        yield from self._span(size, 0, self.frames, "float64" if self.subtype in _WIDE_SUBTYPES else "float32")
 
-    def _decode(self, size: Frames, start: Frames, stop: Frames | None, dtype: str) -> Iterator[np.ndarray]:
-        from audiolab.audio.source import check_span
-
-        start, stop = check_span(self.name, start, stop, self.frames)
+    def _span(self, size: Frames, start: Frames, stop: Frames, dtype: str) -> Iterator[np.ndarray]:
+        begin = start if self.lossless else self._seek_point(start)
         position = start
-        try:
-            with sf.SoundFile(str(self.path)) as file:
-                if start:
-                    file.seek(start)
-                while position < stop:
-                    data = file.read(min(size, stop - position), dtype=dtype, always_2d=True)
-                    if len(data) == 0:
-                        break
-                    yield finite(np.ascontiguousarray(data.T), self.name, position)
-                    position += len(data)
-        except (sf.LibsndfileError, RuntimeError) as error:
-            raise AudioError(
-                f"{self.name!r} is damaged near {position / self.sample_rate:.1f} s: {error}. Copy or export it again."
-            ) from error
+        for block in reblock(self._decode(begin, stop, dtype), begin, start, stop, size):
+            yield finite(block, self.name, position)
+            position += block.shape[1]
         if position < stop:
             raise AudioError(
                 f"{self.name!r} ends at {position / self.sample_rate:.2f} s although its header promises "
                 f"{self.frames / self.sample_rate:.2f} s: an incomplete copy or download; fetch it again."
             )
+
+    def _seek_point(self, start: Frames) -> Frames:
+        """Give a frame before `start` from which the decoder arrives there in the state of a whole read."""
+        point = start - _PREROLL
+        if point > 0 and self.subtype == "VORBIS":
+            point = min(point, safe_to_seek(self.path))
+        return max(0, point)
+
+    def _decode(self, start: Frames, stop: Frames, dtype: str) -> Iterator[np.ndarray]:
+        position = start
+        try:
+            with _Stream(native_path(self.path)) as file:
+                if start:
+                    file.seek(start)
+                while position < stop:
+                    count = min(_CHUNK, stop - position)
+                    data = file.read(count, dtype=dtype, always_2d=True)
+                    if len(data) == 0:
+                        break
+                    yield np.ascontiguousarray(data.T)
+                    position += len(data)
+        except (sf.LibsndfileError, RuntimeError) as error:
+            raise AudioError(
+                f"{self.name!r} is damaged near {position / self.sample_rate:.1f} s: {error}. Copy or export it again."
+            ) from error
+
+
+def native_path(path: Path) -> str | bytes:
+    """Give a name that libsndfile opens: any bytes on POSIX; absolute, because it takes "-" for standard input."""
+    absolute = str(path.absolute())
+    return absolute if os.name == "nt" else os.fsencode(absolute)
 
 
 def finite(block: np.ndarray, name: str, position: Frames) -> np.ndarray:
@@ -113,32 +152,9 @@ def _count(path: Path) -> Frames:
     """Count frames by decoding, for headers that do not say (streamed FLAC and the like)."""
     total = 0
     try:
-        with sf.SoundFile(str(path)) as file:
+        with _Stream(native_path(path)) as file:
             while got := len(file.read(1 << 18, dtype="float32", always_2d=True)):
                 total += got
     except (sf.LibsndfileError, RuntimeError) as error:
         raise AudioError(f"{path.name!r} is damaged: {error}") from error
     return total
-
-
-def _refuse_cut_off_riff(path: Path, format_: str) -> None:
-    """Compare a WAV's data chunk with the file's size; libsndfile itself shortens such files silently."""
-    if format_ not in {"WAV", "WAVEX"}:
-        return
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        if file.read(4) != b"RIFF":
-            return
-        position = 12
-        while position + 8 <= size:
-            file.seek(position)
-            name, length = struct.unpack("<4sI", file.read(8))
-            if name == b"data":
-                # 0, all ones, and the half-filled values of tools that stream mean "to the end of the file".
-                if length < 0x7FFFF000 and position + 8 + length > size + 1:
-                    raise AudioError(
-                        f"{path.name!r} is cut off: its header promises {length} bytes of audio and "
-                        f"{size - position - 8} are there. An incomplete copy or download; fetch it again."
-                    )
-                return
-            position += 8 + length + (length & 1)

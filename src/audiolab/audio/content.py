@@ -11,19 +11,18 @@ import os
 from collections.abc import Iterable
 from hashlib import blake2b
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import numpy as np
 
-from audiolab.audio._libav import AvSource
+from audiolab.audio._libav import AvSource, open_container
+from audiolab.audio._mpeg import without_tags
 from audiolab.audio._soundfile import SoundFileSource
 from audiolab.audio.core import Audio
 from audiolab.audio.source import BlockSource, as_source
 from audiolab.errors import AudioError
 
 __all__ = ["content_id", "content_id_of_audio"]
-
-_ID3V1, _APE_FOOTER = 128, 32
 
 
 def content_id(sound: BlockSource | str | Path) -> str:
@@ -92,7 +91,7 @@ def _packets_id(source: SoundFileSource | AvSource) -> str:
     digest = blake2b(digest_size=32)
     count = 0
     try:
-        with source.path.open("rb") as file, av.open(_without_tags(file), "r", metadata_errors="replace") as container:
+        with source.path.open("rb") as file, open_container(_payload(file)) as container:
             stream = container.streams.audio[0]
             head = f"audiolab {stream.codec_context.name} {source.sample_rate} {source.channels}\n"
             digest.update(head.encode())
@@ -136,55 +135,11 @@ class _Span(io.RawIOBase):
         return data
 
 
-def _without_tags(file: BinaryIO) -> _Span:
-    """Leave out ID3v2 in front, and ID3v1, Lyrics3, APE and ID3v2 footers behind (MP3 and AAC streams)."""
-    file.seek(0, os.SEEK_END)
-    start, stop = 0, file.tell()
-    file.seek(0)
-    if file.read(4) in {b"RIFF", b"OggS", b"fLaC", b"FORM"}:
-        return _Span(file, start, stop)
-    for _ in range(16):
-        file.seek(start)
-        head = file.read(10)
-        if len(head) < 10 or head[:3] != b"ID3":
-            break
-        size = _id3_size(head)
-        if start + size > stop:
-            break
-        start += size
-    for _ in range(16):
-        size = _trailing_tag(file, start, stop)
-        if size <= 0 or stop - size < start:
-            break
-        stop -= size
-    return _Span(file, start, stop)
-
-
-def _id3_size(head: bytes) -> int:
-    size = 0
-    for byte in head[6:10]:
-        size = size << 7 | byte & 0x7F
-    return 10 + size + (10 if head[5] & 0x10 else 0)
-
-
-def _trailing_tag(file: BinaryIO, start: int, stop: int) -> int:
-    """Give the size of the tag that ends at `stop`, or 0."""
-
-    def at(back: int, count: int) -> bytes:
-        if stop - back < start:
-            return b""
-        file.seek(stop - back)
-        return file.read(count)
-
-    if at(_ID3V1, 3) == b"TAG":
-        return _ID3V1
-    footer = at(_APE_FOOTER, _APE_FOOTER)
-    if footer[:8] == b"APETAGEX":
-        has_header = int.from_bytes(footer[20:24], "little") & 0x80000000
-        return int.from_bytes(footer[12:16], "little") + (_APE_FOOTER if has_header else 0)
-    if at(9, 9) == b"LYRICS200" and (digits := at(15, 6)).isdigit():
-        return int(digits) + 15
-    footer = at(10, 10)
-    if footer[:3] == b"3DI":
-        return _id3_size(footer)
-    return 0
+def _payload(file: BinaryIO) -> BinaryIO:
+    """Give the part of the file that its demuxer shall see: MP3 and AAC streams lose their tags."""
+    head = file.read(12)
+    if head[:4] in {b"RIFF", b"RF64", b"OggS", b"fLaC", b"FORM", b"caff"} or head[4:8] == b"ftyp":
+        file.seek(0)
+        return file
+    start, stop = without_tags(file)
+    return cast("BinaryIO", _Span(file, start, stop))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from audiolab.audio._spans import check_span
 from audiolab.audio.units import Block, Frames, Seconds, to_frames
 from audiolab.errors import AudioError, ParameterError
 
@@ -96,16 +97,12 @@ class Audio:
 
     def blocks(self, size: Frames = 1 << 16, *, start: Frames = 0, stop: Frames | None = None) -> Iterator[Block]:
         """Yield the samples in blocks of `size` frames; see `BlockSource`."""
-        from audiolab.audio.source import check_span
-
         start, stop = check_span(self.name, start, stop, self.frames)
         for left in range(start, stop, size):
             yield self.samples[:, left : min(left + size, stop)]
 
     def cut(self, start: Frames, stop: Frames) -> Audio:
         """Give frames `start` (inclusive) to `stop` (exclusive) as a new `Audio`."""
-        from audiolab.audio.source import check_span
-
         start, stop = check_span(self.name, start, stop, self.frames)
         return self.with_(self.samples[:, start:stop])
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import soxr
 
 from audiolab.audio.core import Audio
+from audiolab.audio.derived import DerivedSource
 from audiolab.audio.source import BLOCK, BlockSource, check_span
 from audiolab.audio.units import Block, Frames, rescale_frames
 from audiolab.errors import ParameterError
@@ -83,22 +84,12 @@ def resample(audio: Audio, sample_rate: int, *, quality: str = "VHQ") -> Audio:
 
 
 @dataclass(frozen=True, slots=True)
-class Resampled:
+class Resampled(DerivedSource):
     """A source seen at another rate; positions and length are at the new rate."""
 
     parent: BlockSource
-    sample_rate: int
+    sample_rate: int = field()
     quality: str = "VHQ"
-
-    @property
-    def name(self) -> str:
-        """The parent's name."""
-        return self.parent.name
-
-    @property
-    def channels(self) -> int:
-        """Number of channels."""
-        return self.parent.channels
 
     @property
     def frames(self) -> Frames:

@@ -7,28 +7,18 @@ Conventions: blocks are float32 of shape (channels, frames); positions are frame
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-import numpy as np
-
+from audiolab.audio._cutoff import refuse_cut_off
 from audiolab.audio._libav import AvSource
 from audiolab.audio._soundfile import SoundFileSource
+from audiolab.audio._spans import check_span
 from audiolab.audio.core import Audio
 from audiolab.audio.units import Block, Frames
-from audiolab.errors import AudioError, ParameterError
+from audiolab.errors import AudioError
 
-__all__ = [
-    "BlockSource",
-    "Downmix",
-    "Mono",
-    "View",
-    "as_source",
-    "check_span",
-    "open_source",
-    "require_stereo",
-]
+__all__ = ["BLOCK", "BlockSource", "as_source", "check_span", "open_source"]
 
 BLOCK = 1 << 16
 
@@ -65,140 +55,6 @@ class BlockSource(Protocol):
         """
 
 
-def check_span(name: str, start: Frames, stop: Frames | None, frames: Frames) -> tuple[Frames, Frames]:
-    """Return the span with `stop` filled in, or raise `ParameterError` if it leaves the source."""
-    end = frames if stop is None else stop
-    if not 0 <= start <= end <= frames:
-        raise ParameterError(
-            f"{name}: frames {start} to {end} are outside 0 to {frames}: did you pass seconds for frames?"
-        )
-    return start, end
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """Frames `start` to `stop` of another source, as a source of its own."""
-
-    parent: BlockSource
-    start: Frames
-    stop: Frames
-
-    def __post_init__(self) -> None:
-        check_span(self.parent.name, self.start, self.stop, self.parent.frames)
-
-    @property
-    def name(self) -> str:
-        """The parent's name."""
-        return self.parent.name
-
-    @property
-    def sample_rate(self) -> int:
-        """Frames a second."""
-        return self.parent.sample_rate
-
-    @property
-    def channels(self) -> int:
-        """Number of channels."""
-        return self.parent.channels
-
-    @property
-    def frames(self) -> Frames:
-        """Length of the view in frames."""
-        return self.stop - self.start
-
-    def blocks(self, size: Frames = BLOCK, *, start: Frames = 0, stop: Frames | None = None) -> Iterator[Block]:
-        """Yield blocks of the view; see `BlockSource`."""
-        start, stop = check_span(self.name, start, stop, self.frames)
-        yield from self.parent.blocks(size, start=self.start + start, stop=self.start + stop)
-
-
-@dataclass(frozen=True, slots=True)
-class Mono:
-    """The mean of all channels of another source."""
-
-    parent: BlockSource
-
-    @property
-    def name(self) -> str:
-        """The parent's name."""
-        return self.parent.name
-
-    @property
-    def sample_rate(self) -> int:
-        """Frames a second."""
-        return self.parent.sample_rate
-
-    @property
-    def channels(self) -> int:
-        """Always 1."""
-        return 1
-
-    @property
-    def frames(self) -> Frames:
-        """Length in frames."""
-        return self.parent.frames
-
-    def blocks(self, size: Frames = BLOCK, *, start: Frames = 0, stop: Frames | None = None) -> Iterator[Block]:
-        """Yield blocks of one channel; see `BlockSource`."""
-        for block in self.parent.blocks(size, start=start, stop=stop):
-            yield block if block.shape[0] == 1 else block.mean(axis=0, keepdims=True, dtype=np.float64).astype("f4")
-
-
-# Order of channels in WAVE_FORMAT_EXTENSIBLE and ITU-R BS.775-3: L R C LFE Ls Rs (then Lb Rb).
-_HALF = 0.5**0.5
-_TO_STEREO: dict[int, tuple[tuple[float, ...], tuple[float, ...]]] = {
-    3: ((1, 0, _HALF), (0, 1, _HALF)),
-    4: ((1, 0, _HALF, 0), (0, 1, 0, _HALF)),
-    5: ((1, 0, _HALF, _HALF, 0), (0, 1, _HALF, 0, _HALF)),
-    6: ((1, 0, _HALF, 0, _HALF, 0), (0, 1, _HALF, 0, 0, _HALF)),
-    8: ((1, 0, _HALF, 0, _HALF, 0, _HALF, 0), (0, 1, _HALF, 0, 0, _HALF, 0, _HALF)),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Downmix:
-    """Stereo from more than two channels (ITU-R BS.775-3 weights, scaled so that nothing can clip anew).
-
-    Unknown layouts put odd channels left and even ones right.
-    """
-
-    parent: BlockSource
-
-    @property
-    def name(self) -> str:
-        """The parent's name."""
-        return self.parent.name
-
-    @property
-    def sample_rate(self) -> int:
-        """Frames a second."""
-        return self.parent.sample_rate
-
-    @property
-    def channels(self) -> int:
-        """Always 2."""
-        return 2
-
-    @property
-    def frames(self) -> Frames:
-        """Length in frames."""
-        return self.parent.frames
-
-    @property
-    def matrix(self) -> Block:
-        """Weights, shape (2, channels of the parent)."""
-        n = self.parent.channels
-        rows = _TO_STEREO.get(n) or tuple(tuple(float(i % 2 == side) for i in range(n)) for side in (0, 1))
-        matrix = np.array(rows, np.float32)
-        return np.asarray(matrix / matrix.sum(axis=1, keepdims=True), np.float32)
-
-    def blocks(self, size: Frames = BLOCK, *, start: Frames = 0, stop: Frames | None = None) -> Iterator[Block]:
-        """Yield stereo blocks; see `BlockSource`."""
-        matrix = self.matrix
-        for block in self.parent.blocks(size, start=start, stop=stop):
-            yield matrix @ block
-
-
 def open_source(path: str | Path) -> BlockSource:
     """Open an audio file as a block source: libsndfile first, then FFmpeg's decoders through PyAV.
 
@@ -218,8 +74,12 @@ def open_source(path: str | Path) -> BlockSource:
         if path.is_dir():
             raise AudioError(f"{path.name!r} is a folder, not an audio file; `audiolab add` takes folders")
         size = path.stat().st_size
+        if size:
+            refuse_cut_off(path)
     except FileNotFoundError:
         raise AudioError(f"{str(path)!r} does not exist; check the spelling and the current folder") from None
+    except PermissionError:
+        raise AudioError(f"{str(path)!r} cannot be opened: you have no permission to read it") from None
     except (OSError, ValueError) as error:
         raise AudioError(f"{str(path)!r} cannot be opened: {error}") from None
     if size == 0:
@@ -237,21 +97,3 @@ def as_source(sound: BlockSource | str | Path | tuple[Block, int]) -> BlockSourc
     if isinstance(sound, tuple):
         return Audio(sound[0], sound[1])
     return sound
-
-
-def require_stereo(source: BlockSource, *, downmix: bool = False) -> BlockSource:
-    """Let mono and stereo pass; more channels are mixed down if `downmix`, else refused.
-
-    Raises
-    ------
-    AudioError
-        If there are more than two channels and `downmix` is off.
-    """
-    if source.channels <= 2:
-        return source
-    if downmix:
-        return Downmix(source)
-    raise AudioError(
-        f"{source.name!r} has {source.channels} channels; stages take mono and stereo. "
-        "Pass --downmix (downmix=True) to mix them to stereo first."
-    )

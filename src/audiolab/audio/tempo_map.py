@@ -184,13 +184,12 @@ class TempoMap:
     def from_dict(cls, document: Mapping[str, Any]) -> TempoMap:
         """Read what `to_dict` wrote."""
         try:
-            segments: Iterable[Mapping[str, float]] = document["segments"]
-            return cls(
-                tuple(Segment(float(s["time"]), float(s["beat"]), float(s["bpm"])) for s in segments),
-                int(document["beats_per_bar"]),
-            )
-        except (KeyError, TypeError) as error:
+            rows: Iterable[Mapping[str, float]] = document["segments"]
+            segments = tuple(Segment(float(row["time"]), float(row["beat"]), float(row["bpm"])) for row in rows)
+            beats_per_bar = int(document["beats_per_bar"])
+        except (KeyError, TypeError, ValueError) as error:
             raise ParameterError(f"not a TempoMap document: {error!r}") from error
+        return cls(segments, beats_per_bar)
 
 
 def _polyline(x: NDArray[np.float64], y: NDArray[np.float64], tolerance: float) -> Sequence[int]:

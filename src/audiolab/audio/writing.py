@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -35,16 +35,22 @@ _WAV_LIMIT = (1 << 32) - (1 << 20)
 
 
 @contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Give a temporary name beside `path`; on success it is flushed to disk and renamed, else removed."""
+def atomic_path(path: str | Path, *, sync: bool = True) -> Iterator[Path]:
+    """Give a temporary name beside `path`; on success it is flushed to disk and renamed, else removed.
+
+    Without `sync` it is not flushed: for files of a folder that is flushed as a whole later.
+    """
     path = Path(path)
     # A fixed short name: the final one may already be as long as the file system allows.
     temporary = path.parent / f".{secrets.token_hex(8)}.part{path.suffix[:8]}"
     try:
         yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
+        if sync:
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
         os.replace(temporary, path)
+        if not sync:
+            return
         with contextlib.suppress(OSError):  # some file systems cannot sync a folder
             folder = os.open(path.parent, os.O_RDONLY)
             try:
@@ -65,6 +71,13 @@ def quantize(block: Block, bits: int) -> Block:
     return np.asarray(steps / scale, np.float32)
 
 
+class _Output(sf.SoundFile):  # type: ignore[misc]
+    """A file that is flushed to the disk once, when it is complete (soundfile would do it at every close, too)."""
+
+    def flush(self) -> None:
+        """Do nothing: closing writes everything out, and `atomic_path` waits for the disk."""
+
+
 class AudioWriter:
     """Write blocks to a file that appears under its name only when it is complete.
 
@@ -79,7 +92,12 @@ class AudioWriter:
     subtype : str, optional
         libsndfile's name: PCM_16, PCM_24, FLOAT, VORBIS and so on. Default: 24 bit, or the codec.
     frames : int, optional
-        Expected length; a WAV that would pass 4 GB becomes RF64 at once. Unknown lengths do too.
+        Expected length; a WAV that would pass 4 GB becomes RF64 at once. Without it a WAV that grows
+        beyond 4 GB is an error.
+    chunks : sequence of (id, payload)
+        RIFF chunks for a WAV file; see `audiolab.audio.riff_writing`.
+    sync : bool
+        Flush the file to the disk before it gets its name.
 
     Notes
     -----
@@ -96,30 +114,37 @@ class AudioWriter:
         *,
         subtype: str | None = None,
         frames: Frames | None = None,
+        chunks: Sequence[tuple[bytes, bytes]] = (),
+        sync: bool = True,
     ) -> None:
-        self.path = Path(path)
+        self.path, self._chunks, self._sync = Path(path), tuple(chunks), sync
         suffix = self.path.suffix.lower()
         if suffix not in _FORMATS:
             raise ParameterError(f"cannot write {self.path.name!r}: choose one of {' '.join(_FORMATS)}")
         format_, default = _FORMATS[suffix]
         self.subtype = subtype or default
-        if format_ == "WAV":
-            width = {"PCM_16": 2, "PCM_24": 3}.get(self.subtype, 8 if self.subtype == "DOUBLE" else 4)
-            if frames is not None and frames * channels * width > _WAV_LIMIT:
-                format_ = "RF64"
+        self._width = channels * {"PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "DOUBLE": 8}.get(self.subtype, 4)
+        if format_ == "WAV" and frames is not None and frames * self._width > _WAV_LIMIT:
+            format_ = "RF64"
         if not sf.check_format(format_, self.subtype):
             raise ParameterError(
                 f"{format_} cannot hold {self.subtype}; it takes {', '.join(sf.available_subtypes(format_))}"
             )
+        if self._chunks:
+            from audiolab.audio.riff_writing import check_chunks
+
+            check_chunks(self._chunks)
+            if format_ not in {"WAV", "RF64"}:
+                raise ParameterError(f"{self.path.name!r}: only WAV files take chunks")
         self.sample_rate, self.channels, self.format = sample_rate, channels, format_
         self.frames: Frames = 0
         self.clipped = 0
 
     def __enter__(self) -> Self:
-        self._context = atomic_path(self.path)
-        temporary = self._context.__enter__()
+        self._context = atomic_path(self.path, sync=self._sync)
+        self._temporary = temporary = self._context.__enter__()
         try:
-            self._file = sf.SoundFile(
+            self._file = _Output(
                 str(temporary), "w", self.sample_rate, self.channels, subtype=self.subtype, format=self.format
             )
         except (sf.LibsndfileError, RuntimeError, OSError) as error:
@@ -138,6 +163,8 @@ class AudioWriter:
             )
         if block.shape[1] == 0:
             return
+        if self.format == "WAV" and (self.frames + block.shape[1]) * self._width > _WAV_LIMIT:
+            raise AudioError(f"{self.path.name!r} passes 4 GB: name its length (frames=...) so that it becomes RF64")
         bits = _BITS.get(self.subtype)
         try:
             if bits:
@@ -155,14 +182,21 @@ class AudioWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        failure: BaseException | None = error
         try:
             self._file.close()
-        except (sf.LibsndfileError, RuntimeError, OSError) as failure:
-            if error is None:
-                broken = AudioError(f"cannot finish {self.path.name!r}: {failure}; is the disk full?")
-                self._context.__exit__(type(broken), broken, None)
-                raise broken from failure
-        self._context.__exit__(kind, error, trace)
+            if self._chunks and failure is None:
+                from audiolab.audio.riff_writing import add_to_new_file
+
+                add_to_new_file(self._temporary, self._chunks)
+        except (sf.LibsndfileError, RuntimeError, OSError, AudioError) as trouble:
+            failure = failure or trouble
+        try:
+            self._context.__exit__(type(failure) if failure else None, failure, trace)
+        except (sf.LibsndfileError, RuntimeError, OSError) as trouble:
+            if trouble is error:
+                raise
+            raise AudioError(f"cannot finish {self.path.name!r}: {trouble}; is the disk full?") from trouble
 
 
 def write_blocks(
@@ -173,16 +207,19 @@ def write_blocks(
     *,
     subtype: str | None = None,
     frames: Frames | None = None,
+    chunks: Sequence[tuple[bytes, bytes]] = (),
 ) -> Path:
     """Write a stream of blocks; see `AudioWriter`."""
-    with AudioWriter(path, sample_rate, channels, subtype=subtype, frames=frames) as writer:
+    with AudioWriter(path, sample_rate, channels, subtype=subtype, frames=frames, chunks=chunks) as writer:
         for block in blocks:
             writer.write(block)
     return Path(path)
 
 
-def write_audio(path: str | Path, source: BlockSource, *, subtype: str | None = None) -> Path:
+def write_audio(
+    path: str | Path, source: BlockSource, *, subtype: str | None = None, chunks: Sequence[tuple[bytes, bytes]] = ()
+) -> Path:
     """Write a whole source (an `Audio`, a file source, a view); see `AudioWriter`."""
     return write_blocks(
-        path, source.blocks(), source.sample_rate, source.channels, subtype=subtype, frames=source.frames
+        path, source.blocks(), source.sample_rate, source.channels, subtype=subtype, frames=source.frames, chunks=chunks
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -24,6 +24,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich takes longer to load than the rest of the command line
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -71,7 +72,7 @@ def open_library(path: Path | None) -> Library:
 
 
 @contextmanager
-def bar(label: str, *, quiet: bool = False) -> Iterator[Callable[[float, float], None]]:
+def bar(label: str, *, quiet: bool = False) -> Iterator[Any]:
     """Draw a bar with the time left on stderr; give the progress function that moves it."""
     if quiet or not sys.stderr.isatty():
         yield lambda done, total: None

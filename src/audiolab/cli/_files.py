@@ -7,22 +7,24 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 
 from audiolab.cli._app import JsonOption, app, bar, echo, print_json
 from audiolab.errors import AudiolabError, ParameterError
 
-__all__: list[str] = []
+__all__ = ["params_from"]
 
 Files = Annotated[list[Path], typer.Argument(help="Audio files.", show_default=False)]
 To = Annotated[Path | None, typer.Option("--to", help="Folder to write to.")]
 Sets = Annotated[
     list[str] | None, typer.Option("--set", "-s", metavar="NAME=VALUE", help="Any other parameter of the stage.")
 ]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files of the same name.")]
 Downmix = Annotated[bool, typer.Option("--downmix", help="Mix files of more than two channels to stereo.")]
 
 
-def _params(pairs: list[str] | None, **options: Any) -> dict[str, Any]:
+def params_from(pairs: list[str] | None, **options: Any) -> dict[str, Any]:
+    import yaml
+
     params = {name: value for name, value in options.items() if value is not None}
     for pair in pairs or []:
         name, sign, value = pair.partition("=")
@@ -65,13 +67,14 @@ def separate(
     engine: Annotated[str | None, typer.Option(help="auto, spectral or demucs.")] = None,
     model: Annotated[str | None, typer.Option(help="Weights of the engine demucs, e.g. htdemucs.")] = None,
     downmix: Downmix = False,
+    overwrite: Overwrite = False,
     sets: Sets = None,
     as_json: JsonOption = False,
 ) -> None:
     """Separate songs into stems that add up to the song again."""
     from audiolab.stages import separate as run
 
-    params = _params(sets, engine=engine, model=model, downmix=downmix or None)
+    params = params_from(sets, engine=engine, model=model, downmix=downmix or None)
     target = to or Path.cwd()
 
     def show(document: Any) -> str:
@@ -80,7 +83,13 @@ def separate(
         lines += [f"  {name:8} {stem['path']}" for name, stem in document["stems"].items()]
         return "\n".join(lines)
 
-    _each(files, lambda f, p: run(f, to=target, progress=p, **params).to_json(f), show, "separate", as_json=as_json)
+    _each(
+        files,
+        lambda f, p: run(f, to=target, overwrite=overwrite, progress=p, **params).to_dict(),
+        show,
+        "separate",
+        as_json=as_json,
+    )
 
 
 @app.command(name="slice")
@@ -94,13 +103,16 @@ def slice_(
     """Cut sounds at their onsets; with --to write each cut as a file."""
     from audiolab.stages import slice as run
 
-    params = _params(sets, sensitivity=sensitivity)
+    params = params_from(sets, sensitivity=sensitivity)
 
     def show(document: Any) -> str:
-        rows = [f"  {s['start_s']:9.4f} to {s['stop_s']:9.4f} s  strength {s['onset_strength']:.2f}" for s in document["samples"]]
+        rows = [
+            f"  {s['start_s']:9.4f} to {s['stop_s']:9.4f} s  strength {s['onset_strength']:.2f}"
+            for s in document["samples"]
+        ]
         return "\n".join([f"{document['path']}: {len(rows)} samples", *rows])
 
-    _each(files, lambda f, p: run(f, to=to, progress=p, **params).to_json(f), show, "slice", as_json=as_json)
+    _each(files, lambda f, p: run(f, to=to, progress=p, **params).to_dict(), show, "slice", as_json=as_json)
 
 
 @app.command()
@@ -108,12 +120,12 @@ def classify(files: Files, sets: Sets = None, as_json: JsonOption = False) -> No
     """Tag one-shots and loops: label, family, confidence, drum classes."""
     from audiolab.stages import classify as run
 
-    params = _params(sets)
+    params = params_from(sets)
     documents: list[Any] = []
     failed = False
     for file in files:
         try:
-            documents += [item.to_json(file) for item in run(file, **params)]
+            documents += [item.to_dict() for item in run(file, **params)]
         except ParameterError:
             raise
         except AudiolabError as error:
@@ -135,7 +147,7 @@ def embed(files: Files, sets: Sets = None, as_json: JsonOption = False) -> None:
     """Give each sound's embedding (the vector behind similarity and the map)."""
     from audiolab.stages import embed as run
 
-    params = _params(sets)
+    params = params_from(sets)
 
     def work(file: Path, progress: Any) -> dict[str, Any]:
         vectors = run(file, progress=progress, **params)
@@ -159,13 +171,13 @@ def midi(
     """Turn sounds into notes and write MIDI files."""
     from audiolab.stages import midi as run
 
-    params = _params(sets, preset=preset, bpm=bpm)
+    params = params_from(sets, preset=preset, bpm=bpm)
     target = to or Path.cwd()
 
     def show(document: Any) -> str:
         return f"{document['midi']}: {len(document['notes'])} notes at {document['bpm']:.2f} bpm"
 
-    _each(files, lambda f, p: run(f, to=target, progress=p, **params).to_json(f), show, "midi", as_json=as_json)
+    _each(files, lambda f, p: run(f, to=target, progress=p, **params).to_dict(), show, "midi", as_json=as_json)
 
 
 @app.command()
@@ -181,14 +193,14 @@ def lyrics(
     """Transcribe the words of vocals with their times."""
     from audiolab.stages import lyrics as run
 
-    params = _params(sets, engine=engine, model=model, language=language)
+    params = params_from(sets, engine=engine, model=model, language=language)
     target = to or Path.cwd()
 
     def show(document: Any) -> str:
         rows = [f"  {s['start']:8.2f}  {s['text'].strip()}" for s in document["segments"]]
         return "\n".join([f"{document['path']}: {document['language']}", *rows])
 
-    _each(files, lambda f, p: run(f, to=target, progress=p, **params).to_json(f), show, "lyrics", as_json=as_json)
+    _each(files, lambda f, p: run(f, to=target, progress=p, **params).to_dict(), show, "lyrics", as_json=as_json)
 
 
 @app.command()
@@ -196,15 +208,16 @@ def analyze(files: Files, downmix: Downmix = False, sets: Sets = None, as_json: 
     """Find tempo, beats, downbeats, key and loudness."""
     from audiolab.stages import analyze as run
 
-    params = _params(sets, downmix=downmix or None)
+    params = params_from(sets, downmix=downmix or None)
 
     def show(document: Any) -> str:
         tempo, key = document["tempo"], document["key"]
         bpm = f"{tempo['bpm']:.2f} bpm" if tempo["bpm"] else "no tempo"
         level = "silence" if document["lufs"] is None else f"{document['lufs']:.1f} LUFS"
+        name = " ".join(str(key[part]) for part in ("tonic", "mode", "camelot") if key[part]) or "no key"
         return (
             f"{document['path']}: {document['duration']:.1f} s, {bpm} (confidence {tempo['confidence']:.2f}), "
-            f"{key['tonic'] or 'no key'} {key['mode'] or ''} {key['camelot'] or ''} (confidence {key['confidence']:.2f}), {level}"
+            f"{name} (confidence {key['confidence']:.2f}), {level}"
         )
 
-    _each(files, lambda f, p: run(f, progress=p, **params).to_json(f), show, "analyze", as_json=as_json)
+    _each(files, lambda f, p: run(f, progress=p, **params).to_dict(), show, "analyze", as_json=as_json)

@@ -1,8 +1,8 @@
 from .cluster import close_client as close_client
 from .cluster import get_client as get_client
-from .recipe import On as On
 from .recipe import Recipe as Recipe
 from .recipe import Step as Step
+from .recipe import Where as Where
 from .recipe import recipe_names as recipe_names
 from .report import RunReport as RunReport
 from .run import Run as Run

@@ -56,6 +56,8 @@ def _connect() -> Any:
     import dask
     from distributed import Client, LocalCluster
 
+    # Dask tells its life at level INFO on stderr; what users need to know is in the run's report.
+    logging.getLogger("distributed").setLevel(logging.ERROR)
     settings = get_settings()
     if settings.scheduler:
         try:
@@ -67,12 +69,16 @@ def _connect() -> Any:
             ) from error
     # A worker is one process with one task at a time: numeric libraries must not each take all cores.
     environment = dict.fromkeys(_THREAD_VARIABLES, str(settings.threads))
+    environment["DASK_LOGGING__DISTRIBUTED"] = "critical"
     with dask.config.set({"distributed.nanny.pre-spawn-environ": environment}):
         cluster = LocalCluster(
             n_workers=worker_count(),
             threads_per_worker=1,
             processes=True,
-            dashboard_address=None,
+            # Nobody else's machine may reach our workers or their pages.
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            worker_dashboard_address="127.0.0.1:0",
             memory_limit=0,  # the stages bound their own memory; a paused worker would look like a hang
             silence_logs=logging.CRITICAL,
         )

@@ -6,12 +6,15 @@ found again in the catalog and the records, so it may be killed at any moment an
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import queue
 import socket
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -47,10 +50,11 @@ class Driver(threading.Thread):
         super().__init__(name=f"audiolab-run-{run_id}", daemon=True)
         self._path, self.run_id, self._client = Path(library), run_id, client
         self.error: BaseException | None = None
+        self._ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._jobs_done: dict[str, float] = {}
         self._songs_done = 0.0
         self._song_total = 1
-        self._started = time.monotonic()
+        self._begun = time.monotonic()
 
     # ---- progress, read by other threads ----------------------------------------------------------
 
@@ -109,7 +113,7 @@ class Driver(threading.Thread):
             self.run_id,
             status="cancelled" if cancelled else "failed" if failed else "done",
             finished_at=_now(),
-            report={"seconds": time.monotonic() - self._started},
+            report={"seconds": time.monotonic() - self._begun},
         )
         cancel_flag(self._path, self.run_id).unlink(missing_ok=True)
 
@@ -119,7 +123,7 @@ class Driver(threading.Thread):
         waiting = list(enumerate(songs))[::-1]
         running: dict[Any, tuple[Planned, int]] = {}
         open_jobs: dict[int, set[str]] = {}
-        queue: list[tuple[int, Planned]] = []
+        ready: list[tuple[int, Planned]] = []
         over = 0
 
         def look(index: int) -> None:
@@ -134,27 +138,27 @@ class Driver(threading.Thread):
                 for job in planned:
                     if job.spec is not None:
                         open_jobs[index].add(job.id)
-                        queue.append((index, job))
+                        ready.append((index, job))
                 if not instant:
                     return
 
         cancelled = False
-        while waiting or running or queue:
+        while waiting or running or ready:
             if not cancelled and library.cancel_requested(self.run_id):
                 cancelled = True
-                for index, job in queue:
+                for index, job in ready:
                     open_jobs[index].discard(job.id)
                     self._end(library, planner, job, Ended("cancelled", None, "cancelled by the user"))
-                queue.clear()
+                ready.clear()
                 waiting.clear()
                 cancel_flag(self._path, self.run_id).touch()
-            while waiting and len(queue) + len(running) < window:
+            while waiting and len(ready) + len(running) < window:
                 index, _ = waiting.pop()
                 look(index)
                 over += not open_jobs[index]
-            queue.sort(key=lambda item: item[0])
-            while queue and len(running) < window:
-                index, job = queue.pop(0)
+            ready.sort(key=lambda item: item[0])
+            while ready and len(running) < window:
+                index, job = ready.pop(0)
                 running[self._submit(library, job, index)] = (job, index)
             for future in self._finished(running):
                 job, index = running.pop(future)
@@ -169,7 +173,7 @@ class Driver(threading.Thread):
     def _submit(self, library: Library, job: Planned, index: int) -> Any:
         library.set_jobs(self.run_id, [self._row(job, "running", key=job.spec.key if job.spec else None)])
         device = get_stage(job.stage).wants.device
-        return self._client.submit(
+        future = self._client.submit(
             run_job,
             job.spec,
             key=f"audiolab-{self.run_id}-{job.id}-{time.monotonic_ns()}",
@@ -177,21 +181,18 @@ class Driver(threading.Thread):
             pure=False,
             resources={"GPU": 1} if device == "gpu" and self._has_gpu_workers() else None,
         )
+        future.add_done_callback(self._ended.put)
+        return future
 
     def _has_gpu_workers(self) -> bool:
         workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
         return any("GPU" in (worker.get("resources") or {}) for worker in workers)
 
     def _finished(self, running: dict[Any, tuple[Planned, int]]) -> list[Any]:
-        from distributed import TimeoutError as DaskTimeoutError
-        from distributed import wait
-
         if not running:
             return []
-        try:
-            wait(list(running), timeout=_POLL_SECONDS, return_when="FIRST_COMPLETED")
-        except (DaskTimeoutError, TimeoutError):
-            return []
+        with contextlib.suppress(queue.Empty):
+            self._ended.get(timeout=_POLL_SECONDS)
         return [future for future in running if future.done()]
 
     def _outcome(self, library: Library, future: Any, job: Planned) -> Ended:
@@ -217,6 +218,11 @@ class Driver(threading.Thread):
         assert ended is not None
         planner.ended[job.id] = ended
         seconds, engine = None, None
+        if ended.status == "reused" and ended.key is not None:
+            try:
+                library.reuse(ended.key)  # what was chosen last is what counts, even if it was made earlier
+            except CatalogError as error:
+                ended = replace(ended, notes=(*ended.notes, str(error)))
         if ended.key is not None and (result := library.result(ended.key)) is not None:
             seconds, engine = result.seconds, result.engine
         library.set_jobs(
@@ -230,7 +236,7 @@ class Driver(threading.Thread):
 
     def _row(self, job: Planned, status: str, **columns: Any) -> dict[str, Any]:
         return {
-            "id": f"{self.run_id}:{job.id}",
+            "id": job.id,
             "stage": job.stage,
             "unit": get_stage(job.stage).unit,
             "sound_id": job.sound.id,

@@ -111,7 +111,7 @@ class Planner:
     def _samples(self, step: Step, sound: Sound) -> SampleSet | None:
         maker = self._maker("cuts", step)
         if maker is None or not maker.wants(sound.kind, sound.stem):
-            return sound.samples
+            return sound.samples or None  # cut by an earlier run, or never
         made = self.ended.get(job_id(maker.stage, sound.id))
         return None if made is None or made.key is None else self.library.sample_set(made.key)
 
@@ -207,7 +207,7 @@ def _spec(sound: Sound) -> SoundSpec:
         carrier = parent
     return SoundSpec(
         id=sound.id,
-        key=sound.content_id or sound.id,
+        key=sound.id,
         name=sound.name,
         kind=sound.kind,
         stem=sound.stem,

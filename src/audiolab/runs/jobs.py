@@ -17,7 +17,8 @@ class SoundSpec:
 
     id: str
     key: str
-    """content_id, or view id for a view."""
+    """What names it in result keys: its id. That is the content_id of what was added, and for derived sounds
+    follows from how they were made; equal bytes (two silent stems, say) are still two sounds with a result each."""
     name: str
     kind: str
     stem: str | None

@@ -51,7 +51,7 @@ def result_key(
     Parameters
     ----------
     sounds : sequence of str
-        content_id or view id of the job's sounds, in order.
+        Ids of the job's sounds, in order (see `SoundSpec.key`).
     stage, version : str, int
         The stage.
     params : mapping

@@ -14,10 +14,10 @@ from audiolab.errors import ParameterError
 from audiolab.stages.base import Kind, Params
 from audiolab.stages.registry import get_stage, stage_names
 
-__all__ = ["On", "Recipe", "Step", "recipe_names"]
+__all__ = ["Recipe", "Step", "Where", "recipe_names"]
 
 
-class On(BaseModel):
+class Where(BaseModel):
     """Which sounds a step applies to, within what its stage takes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -35,7 +35,7 @@ class Step(BaseModel):
 
     stage: str
     params: dict[str, Any] = Field(default_factory=dict)
-    on: On = On()
+    where: Where = Where()  # YAML reads a bare `on` as true, so it is not called that
 
     def typed_params(self) -> Params:
         """Give the parameters as the stage's own model."""
@@ -47,8 +47,8 @@ class Step(BaseModel):
 
     def kinds(self) -> tuple[Kind, ...]:
         """Give the kinds of sounds (for sets: the kinds that were cut) that this step works on."""
-        if self.on.kinds is not None:
-            return self.on.kinds
+        if self.where.kinds is not None:
+            return self.where.kinds
         unit = get_stage(self.stage).unit
         natural: dict[str, tuple[Kind, ...]] = {
             "song": ("song",),
@@ -62,7 +62,7 @@ class Step(BaseModel):
         """Say whether this step applies to a sound of that kind (and stem name)."""
         if kind not in self.kinds():
             return False
-        return self.on.stems is None or kind != "stem" or stem in self.on.stems
+        return self.where.stems is None or kind != "stem" or stem in self.where.stems
 
 
 class Recipe(BaseModel):
@@ -118,7 +118,7 @@ class Recipe(BaseModel):
             for kind in step.kinds():
                 # A step on a set says which kinds were cut; the stage itself takes the samples.
                 if stage.unit != "set" and not any(
-                    stage.takes.accepts(kind, name) for name in (step.on.stems or (stage.takes.stems or (None,)))
+                    stage.takes.accepts(kind, name) for name in (step.where.stems or (stage.takes.stems or (None,)))
                 ):
                     raise ParameterError(f"recipe {self.name!r}: {step.stage!r} does not take sounds of kind {kind!r}")
             for need in stage.needs:

@@ -87,7 +87,12 @@ class RunReport:
     @property
     def notes(self) -> tuple[str, ...]:
         """What fell back and why, each once."""
-        return tuple(dict.fromkeys(f"{job.stage}: {note}" for job in self.jobs for note in job.notes))
+        said = (
+            note if note.startswith(f"{job.stage}:") else f"{job.stage}: {note}"
+            for job in self.jobs
+            for note in job.notes
+        )
+        return tuple(dict.fromkeys(said))
 
     @property
     def stage_seconds(self) -> Mapping[str, float]:
@@ -123,9 +128,12 @@ class RunReport:
         lines += [f"  {stage:<10} {seconds:8.2f} s" for stage, seconds in self.stage_seconds.items()]
         lines += [f"  note: {note}" for note in self.notes]
         for status in ("skipped", "failed"):
-            for entry in self.reasons(status):
-                sounds = entry["sound"] if isinstance(entry["sound"], str) else ", ".join(entry["sound"])
-                lines.append(f"  {status}: {entry['stage']} of {sounds}: {entry['why']}")
+            merged: dict[tuple[str, str], list[str]] = {}
+            for job in self.with_status(status):
+                name = job.sound if job.sound == job.song else f"{job.song}: {job.sound}"
+                merged.setdefault((job.stage, job.why), []).append(name)
+            for (stage, why), names in merged.items():
+                lines.append(f"  {status}: {stage} of {'; '.join(names)}: {why}")
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -144,7 +152,7 @@ def make_report(library: Library, run_id: str) -> RunReport:
     row = library.run_row(run_id)
     lines = []
     for job in library.job_rows(run_id):
-        sound = library.sound(job.sound_id)
+        sound = library.sound(job.sound_id or "")
         song = sound.song if sound.kind != "song" else sound
         lines.append(
             JobLine(

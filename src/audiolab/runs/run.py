@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from audiolab.config import get_settings
-from audiolab.errors import ParameterError, RunError
+from audiolab.errors import AudioError, ParameterError, RunError
 from audiolab.library import Library, Sound
 from audiolab.runs.cluster import get_client
 from audiolab.runs.driver import Driver, driver_state
@@ -57,8 +57,10 @@ def process(
         checked = checked.with_params(params)
     if isinstance(sounds, (str, Path)):
         library = Library(get_settings().path(get_settings().library))
-        added = library.add(sounds)
-        chosen = [added] if isinstance(added, Sound) else list(added.sounds)
+        report = library.add([sounds])
+        if report.failed:
+            raise AudioError(f"{report.failed[0].path}: {report.failed[0].why}")
+        chosen = report.sounds
     else:
         chosen = [sounds] if isinstance(sounds, Sound) else list(sounds)
     if not chosen:

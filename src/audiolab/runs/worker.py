@@ -21,13 +21,14 @@ from typing import Any
 
 import numpy as np
 
-from audiolab.audio import BlockSource, View, open_source
+from audiolab.audio import BlockSource, Named, View, open_source
 from audiolab.audio.content import content_id
 from audiolab.errors import AudiolabError, Cancelled
 from audiolab.library.ids import derived_id, view_id
-from audiolab.library.media import FileMedia
-from audiolab.library.records import Record, RecordCut, RecordSound, RecordTag, RecordVectors
+from audiolab.library.media import FileMediaStore
+from audiolab.library.records import Record, RecordedCut, RecordedSound, RecordedTag, RecordedVectors, record_path
 from audiolab.runs.jobs import JobOutcome, JobSpec, SoundSpec
+from audiolab.runs.keys import document_hash
 from audiolab.stages.base import Resolved, SoundInput, StageInput, StageOutput, StageSkipped
 from audiolab.stages.registry import get_stage
 
@@ -86,7 +87,7 @@ def run_job(spec: JobSpec, report: Callable[[str, float, float], None] | None = 
     try:
         with _scratch(library) as scratch:
             stage = get_stage(spec.stage)
-            store = FileMedia(library / "media")
+            store = FileMediaStore(library / "media")
             resolved = Resolved(stage.params(**spec.params), spec.engine, spec.weights, spec.profile, spec.notes)
             job = StageInput(
                 sounds=tuple(_open(sound, store) for sound in spec.sounds),
@@ -96,7 +97,7 @@ def run_job(spec: JobSpec, report: Callable[[str, float, float], None] | None = 
             )
             output = stage.run(job, resolved)
             record = _record(spec, output, store, scratch, time.perf_counter() - started)
-            record.write(library / "records")
+            record.write(record_path(library, spec.key))
         return outcome("done")
     except StageSkipped as reason:
         return outcome("skipped", str(reason))
@@ -118,34 +119,12 @@ def run_job(spec: JobSpec, report: Callable[[str, float, float], None] | None = 
         )
 
 
-def _open(sound: SoundSpec, store: FileMedia) -> SoundInput:
+def _open(sound: SoundSpec, store: FileMediaStore) -> SoundInput:
     source: BlockSource = open_source(store.local(sound.media))
     if sound.start is not None and sound.stop is not None:
         source = View(source, sound.start, sound.stop)
     kind: Any = sound.kind
-    return SoundInput(sound.key, sound.name, kind, _Named(source, sound.name), sound.stem, sound.facts)
-
-
-class _Named:
-    """A source under the user's name for it: the store knows files by their hash only."""
-
-    def __init__(self, source: BlockSource, name: str) -> None:
-        self._source, self.name = source, name
-
-    @property
-    def sample_rate(self) -> int:
-        return self._source.sample_rate
-
-    @property
-    def channels(self) -> int:
-        return self._source.channels
-
-    @property
-    def frames(self) -> int:
-        return self._source.frames
-
-    def blocks(self, size: int = 1 << 16, *, start: int = 0, stop: int | None = None) -> Iterator[np.ndarray]:
-        return self._source.blocks(size, start=start, stop=stop)
+    return SoundInput(sound.key, sound.name, kind, Named(source, sound.name), sound.stem, sound.facts)
 
 
 def _progress(spec: JobSpec, report: Callable[[str, float, float], None]) -> Callable[[float, float], None]:
@@ -175,7 +154,7 @@ def _event(key: str, done: float, total: float) -> None:
         return
 
 
-def _record(spec: JobSpec, output: StageOutput, store: FileMedia, scratch: Path, seconds: float) -> Record:
+def _record(spec: JobSpec, output: StageOutput, store: FileMediaStore, scratch: Path, seconds: float) -> Record:
     """Move the output's files into the media store and describe everything in a record."""
     sounds = []
     for new in output.sounds:
@@ -183,7 +162,7 @@ def _record(spec: JobSpec, output: StageOutput, store: FileMedia, scratch: Path,
         facts = dict(new.facts)
         content = content_id(new.path)
         sounds.append(
-            RecordSound(
+            RecordedSound(
                 id=derived_id(spec.key, new.name),
                 media=store.put(new.path, new.path.suffix),
                 suffix=new.path.suffix,
@@ -202,14 +181,16 @@ def _record(spec: JobSpec, output: StageOutput, store: FileMedia, scratch: Path,
     cuts = None
     if output.cuts is not None:
         cuts = tuple(
-            RecordCut(id=view_id(spec.sound_id, cut.start, cut.stop), start=cut.start, stop=cut.stop, facts=dict(cut.facts))
+            RecordedCut(
+                id=view_id(spec.sound_id, cut.start, cut.stop), start=cut.start, stop=cut.stop, facts=dict(cut.facts)
+            )
             for cut in output.cuts
         )
     vectors = None
     if output.vectors is not None:
         path = scratch / "vectors.npy"
         np.save(path, np.ascontiguousarray(output.vectors.values, dtype="<f4"), allow_pickle=False)
-        vectors = RecordVectors(
+        vectors = RecordedVectors(
             encoder=output.vectors.encoder,
             media=store.put(path, ".npy"),
             sound_ids=tuple(sound.id for sound in spec.sounds),
@@ -222,18 +203,19 @@ def _record(spec: JobSpec, output: StageOutput, store: FileMedia, scratch: Path,
         engine=spec.engine,
         weights=spec.weights,
         profile=dict(spec.profile),
-        notes=(*spec.notes, *output.notes),
+        notes=tuple(dict.fromkeys((*spec.notes, *output.notes))),
         seconds=seconds,
         made_at=datetime.now(UTC),
         run=spec.run,
         sound_id=spec.sound_id,
         set_id=spec.set_id,
+        needs={name: document_hash(document) for name, document in spec.needs.items()},
         document=output.document,
         facts=dict(output.facts),
         sounds=tuple(sounds),
         cuts=cuts,
         tags=tuple(
-            RecordTag(sound_id=spec.sounds[tag.sound].id, label=tag.label, confidence=tag.confidence, top=tag.top)
+            RecordedTag(sound_id=spec.sounds[tag.sound].id, label=tag.label, confidence=tag.confidence, top=tag.top)
             for tag in output.tags
         ),
         vectors=vectors,

@@ -50,7 +50,7 @@ Document: TypeAlias = dict[str, Any]
 class Progress(Protocol):
     """Called as work goes on; it may raise `Cancelled`, which must pass through."""
 
-    def __call__(self, done: float, total: float) -> None:
+    def __call__(self, done: float, total: float, /) -> None:
         """Say that `done` of `total` (any unit; `done` never falls) is finished."""
 
 
@@ -119,7 +119,7 @@ class SoundInput:
     """One sound handed to a stage."""
 
     key: str
-    """Its content_id or view id."""
+    """Its id in the library, or what stands for it on plain files."""
     name: str
     kind: Kind
     source: BlockSource

@@ -19,9 +19,10 @@ __all__ = ["Hit", "Note", "RenderedSong", "demo_song", "render_song"]
 
 TONICS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 _MODES = {
-    "minor": ((0, 2, 3, 5, 7, 8, 10), (0, 5, 2, 6)),  # scale; degrees of the progression i VI III VII
+    "minor": ((0, 2, 3, 5, 7, 8, 10), (0, 5, 3, 4)),  # scale; degrees of the progression i VI iv V
     "major": ((0, 2, 4, 5, 7, 9, 11), (0, 4, 5, 3)),  # I V vi IV
 }
+_DOMINANT = 4
 _VOWEL_ORDER = "aoeiuaeo"
 _DRUMS: dict[str, tuple[Callable[..., NDArray[np.float64]], float]] = {
     # instrument and place in the stereo picture (-1 left, 1 right)
@@ -191,8 +192,10 @@ def _drums(canvas: _Canvas, frame_at: Callable[[float], Frames], bar: int, bars:
         canvas.hit(frame_at(beat + 3.75), "snare", 0.3)  # a ghost note
 
 
-def _degree(scale: tuple[int, ...], degree: int) -> int:
-    return scale[degree % 7] + 12 * (degree // 7)
+def _degree(scale: tuple[int, ...], degree: int, chord: int) -> int:
+    """Give semitones above the tonic; over the dominant the seventh is the leading note, also in minor."""
+    step = 11 if chord == _DOMINANT and degree % 7 == 6 else scale[degree % 7]
+    return step + 12 * (degree // 7)
 
 
 def _harmony(canvas: _Canvas, frame_at: Callable[[float], Frames], bar: int, tonic: str, mode: str) -> None:
@@ -206,12 +209,12 @@ def _harmony(canvas: _Canvas, frame_at: Callable[[float], Frames], bar: int, ton
         canvas.notes[stem].append(Note(start, stop, pitch, velocity))
         return start, (stop - start) / rate
 
-    low = 28 + (root + _degree(scale, degree) - 28) % 12
+    low = 28 + (root + _degree(scale, degree, degree) - 28) % 12
     for offset, length, leap in ((0, 1.4, 0), (1.5, 0.9, 0), (2.5, 0.45, 12), (3, 0.9, 7)):
         pitch = low + leap
         start, seconds = write("bass", beat + offset, length, pitch, 0.8)
         canvas.place("bass", start, instruments.bass(rate, pitch, seconds), 0.55)
-    pitches = [60 + (root + _degree(scale, degree + step)) % 12 for step in (0, 2, 4)]
+    pitches = [60 + (root + _degree(scale, degree + step, degree)) % 12 for step in (0, 2, 4)]
     for offset, length in ((0, 1.9), (2, 1.4), (3.5, 0.45)):
         for pitch in sorted(pitches):
             start, seconds = write("other", beat + offset, length, pitch, 0.6)
@@ -230,7 +233,7 @@ def _melody(canvas: _Canvas, frame_at: Callable[[float], Frames], bar: int, toni
     for index, (offset, length) in enumerate(rhythm):
         # chord tones on long notes, neighbours on short ones
         step = int(np.clip(step + rng.integers(-2, 3), 0, 9)) if index else progression[bar % 4] % 7
-        pitch = base + _degree(scale, step)
+        pitch = base + _degree(scale, step, progression[bar % 4])
         start, stop = frame_at(4 * bar + offset), frame_at(4 * bar + offset + length)
         canvas.notes["vocals"].append(Note(start, stop, pitch, 0.7))
         vowel = _VOWEL_ORDER[(bar * 3 + index) % len(_VOWEL_ORDER)]

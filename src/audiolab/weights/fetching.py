@@ -103,9 +103,11 @@ def _pull_member(model: Model, member: Member, hook: Callable[[int], None]) -> P
             if not form.matches(hash_file(path)):
                 raise ModelError(f"{str(path)!r} has the wrong content; delete it, then {two_ways(model.name)}")
             return path
+    elsewhere = f"The file is {member.forms[0].url}"
     if get_settings().offline:
         raise ModelError(
-            f"the weights {model.name} are not here and AUDIOLAB_OFFLINE is set: unset it and " + two_ways(model.name)
+            f"the weights {model.name} are not here and AUDIOLAB_OFFLINE is set: unset it and "
+            + f"{two_ways(model.name)} {elsewhere}"
         )
     failure: _Unreachable | None = None
     for form in member.forms:
@@ -113,7 +115,7 @@ def _pull_member(model: Model, member: Member, hook: Callable[[int], None]) -> P
             return _fetch(form, models_folder(model.kind, form.name), hook)
         except _Unreachable as error:
             failure = error
-    raise ModelError(f"cannot fetch {model.name}: {failure}. With a network, " + two_ways(model.name))
+    raise ModelError(f"cannot fetch {model.name}: {failure}. With a network, {two_ways(model.name)} {elsewhere}")
 
 
 def _fetch(file: File, target: Path, hook: Callable[[int], None]) -> Path:

@@ -16,7 +16,7 @@ from audiolab.runs import Run, RunReport
 from audiolab.synth import RenderedSong, demo_song
 from audiolab.workflows.kit import KitResult, song_to_kit
 
-__all__ = ["DemoResult", "compare_with_truth", "demo", "write_truth"]
+__all__ = ["DemoResult", "compare_with_truth", "demo", "open_demo", "write_truth"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +27,9 @@ class DemoResult:
     folder: Path
     comparison: dict[str, Any]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Give what `audiolab demo --json` prints: the run's document and the comparison."""
-        return {**self.kit.to_json(), "folder": str(self.folder), "comparison": self.comparison}
+        return {**self.kit.to_dict(), "folder": str(self.folder), "comparison": self.comparison}
 
 
 def demo(to: str | Path, *, follow: Callable[[Run], RunReport] = Run.wait, client: Any = None) -> DemoResult:
@@ -109,7 +109,7 @@ def compare_with_truth(song: RenderedSong, found: Sound) -> dict[str, Any]:
             for name, audio in stems.items()
             if name in song.stems
         }
-    if "drums" in found.stems and found.stems["drums"].samples:
+    if "drums" in found.stems and len(found.stems["drums"].samples):
         starts = np.array([sample.start for sample in found.stems["drums"].samples])
         true = song.onsets("drums")
         hit = [np.abs(starts - frame).min() <= 0.05 * song.sample_rate for frame in true]

@@ -37,7 +37,7 @@ class KitResult:
         """True if nothing failed."""
         return not self.not_added and not self.report.failed and self.report.status == "done"
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Give the document that `audiolab run --json` prints."""
         failed: list[dict[str, Any]] = [{"sound": path, "stage": "add", "why": why} for path, why in self.not_added]
         failed += self.report.reasons("failed")
@@ -56,16 +56,17 @@ class KitResult:
 
 def _song_json(song: Sound, export_to: Path | None) -> dict[str, Any]:
     carriers = [song, *song.stems.values()]
-    samples = [sample for sound in carriers for sample in (sound.samples or ())]
-    lyrics = next((sound.lyrics for sound in carriers if sound.lyrics), None)
+    samples = [sample for sound in carriers for sample in sound.samples]
     return {
         "id": song.id,
         "name": song.name,
         "stems": list(song.stems),
         "samples": len(samples),
         "labels": dict(Counter(sample.label or "unknown" for sample in samples).most_common()),
-        "midi": sorted(str(p) for p in export_to.rglob("*.mid")) if export_to else [s.stem or s.kind for s in carriers if s.notes],
-        "lyrics": lyrics,
+        "midi": sorted(str(p) for p in export_to.rglob("*.mid"))
+        if export_to
+        else [s.stem or s.kind for s in carriers if s.notes],
+        "lyrics": song.lyrics,
     }
 
 
@@ -138,9 +139,19 @@ def song_to_kit(
         parameters = {"library": str(library.path.resolve()), "run": run.id}
         page = run_notebook("batch/run_report", parameters, report_to).html
     return KitResult(
-        library, run, run.report if report is None else report, tuple(sounds), tuple(problems), exported, page,
+        library,
+        run,
+        run.report if report is None else report,
+        tuple(sounds),
+        tuple(problems),
+        exported,
+        page,
         time.monotonic() - started,
     )
+
+
+def _is_audio_file(path: str | Path) -> bool:
+    return Path(path).is_file() and Path(path).suffix.lower() != ".zip"
 
 
 def _add(library: Library, paths: Sequence[str | Path]) -> tuple[list[Sound], list[tuple[str, str]]]:
@@ -149,14 +160,13 @@ def _add(library: Library, paths: Sequence[str | Path]) -> tuple[list[Sound], li
     problems: list[tuple[str, str]] = []
     for path in paths:
         try:
-            added = library.add(path)
+            # Who names a file as the song means it, however short; folders are sorted out by length.
+            report = library.add([path], "song" if _is_audio_file(path) else "auto")
         except ParameterError:
             raise
         except AudiolabError as error:
             problems.append((str(path), str(error)))
             continue
-        found = [added] if isinstance(added, Sound) else list(added.sounds)
-        sounds.update({sound.id: sound for sound in found})
-        if not isinstance(added, Sound):
-            problems += [(str(item), str(why)) for item, why in added.failed]
+        sounds.update({sound.id: sound for sound in report.sounds})
+        problems += [(line.path, line.why) for line in report.failed]
     return list(sounds.values()), problems

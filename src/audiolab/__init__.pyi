@@ -1,0 +1,9 @@
+from . import stages as stages
+from .audio import Audio as Audio
+from .config import settings as settings
+from .exporters import export as export
+from .library import Library as Library
+from .runs import Recipe as Recipe
+from .runs import Run as Run
+from .runs import process as process
+from .widgets import show as show

@@ -1,0 +1,238 @@
+"""The library: add, list, show, query, tag, collect, check, export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from audiolab.cli._app import JsonOption, LibraryOption, app, bar, echo, fail, open_library, print_json
+from audiolab.errors import AudiolabError, ParameterError
+
+__all__: list[str] = []
+
+collection = typer.Typer(help="Named, ordered choices of sounds.", no_args_is_help=True)
+app.add_typer(collection, name="collection")
+SoundName = Annotated[
+    str, typer.Argument(help="A sound's id, the beginning of it, or its exact name.", show_default=False)
+]
+
+
+@app.command()
+def add(
+    paths: Annotated[list[Path], typer.Argument(help="Files, folders, zips.", show_default=False)],
+    kind: Annotated[str, typer.Option(help="auto, song, sample or stem.")] = "auto",
+    stems: Annotated[bool, typer.Option("--stems", help="Each path is a folder of stems of one song.")] = False,
+    library: LibraryOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Add sounds to the library; what it has already is recognised under any name."""
+    opened = open_library(library)
+    rows: dict[str, list[dict[str, Any]]] = {"added": [], "existing": [], "skipped": [], "failed": []}
+    for path in paths:
+        try:
+            with bar(f"add {path.name}", quiet=as_json) as progress:
+                if stems:
+                    song = opened.add(stems=path, progress=progress)
+                    rows["added"].append({"id": song.id, "name": song.name, "kind": song.kind, "path": str(path)})
+                    continue
+                report = opened.add([path], _kind(kind), progress=progress)
+        except ParameterError:
+            raise
+        except AudiolabError as error:
+            rows["failed"].append({"path": str(path), "why": str(error)})
+            continue
+        for line in report.lines:
+            if line.sound is not None:
+                found = {"id": line.sound.id, "name": line.sound.name, "kind": line.sound.kind, "path": line.path}
+                rows[line.status].append(found)
+            else:
+                rows[line.status].append({"path": line.path, "why": line.why})
+    if as_json:
+        print_json({"library": str(opened.path), **rows})
+    else:
+        for word, found_rows in rows.items():
+            for row in found_rows:
+                what = (
+                    f"{row['kind']} {row['name']} ({row['id'][:12]})" if "id" in row else f"{row['path']}: {row['why']}"
+                )
+                echo(f"{word}: {what}")
+    if rows["failed"]:
+        raise typer.Exit(1)
+
+
+def _kind(kind: str) -> Any:
+    if kind not in {"auto", "song", "sample", "stem"}:
+        raise ParameterError(f"--kind is auto, song, sample or stem, not {kind!r}")
+    return kind
+
+
+def _row(sound: Any) -> dict[str, Any]:
+    return {
+        "id": sound.id,
+        "kind": sound.kind,
+        "name": sound.name,
+        "stem": sound.stem,
+        "label": sound.label,
+        "confidence": sound.confidence,
+        "duration": round(sound.frames / sound.sample_rate, 4),
+        "sample_rate": sound.sample_rate,
+        "channels": sound.channels,
+        "facts": dict(sound.facts),
+    }
+
+
+def _print_sounds(sounds: Any, *, as_json: bool) -> None:
+    rows = [_row(sound) for sound in sounds]
+    if as_json:
+        print_json(rows)
+        return
+    for row in rows:
+        label = f"{row['label']} {row['confidence'] or 0:.2f}" if row["label"] else ""
+        echo(f"{row['id'][:12]}  {row['kind']:6}  {row['duration']:9.3f} s  {label:18}  {row['name']}")
+    echo(f"{len(rows)} sounds")
+
+
+@app.command("ls")
+def ls(library: LibraryOption = None, as_json: JsonOption = False) -> None:
+    """List the library's songs, and the samples and stems that were added by themselves."""
+    opened = open_library(library)
+    _print_sounds([sound for sound in opened.query("") if sound.parent is None], as_json=as_json)
+
+
+@app.command()
+def query(
+    text: Annotated[str, typer.Argument(help="E.g. 'kind:sample label:kick bpm:120..130 ^tag:reject'.")],
+    library: LibraryOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find sounds."""
+    _print_sounds(open_library(library).query(text), as_json=as_json)
+
+
+@app.command()
+def show(sound: SoundName, library: LibraryOption = None, as_json: JsonOption = False) -> None:
+    """Show a sound: what it is, its tags, and how it was made."""
+    found = open_library(library).sound(sound)
+    if as_json:
+        document = _row(found) | {
+            "tags": [{"label": tag.label, "source": tag.source, "confidence": tag.confidence} for tag in found.tags],
+            "stems": {name: stem.id for name, stem in found.stems.items()},
+            "samples": [sample.id for sample in found.samples],
+            "made": found.explain().to_dict(),
+        }
+        print_json(document)
+        return
+    _print_sounds([found], as_json=False)
+    for tag in found.tags:
+        echo(f"  tag {tag.label} ({tag.source}, {tag.confidence:.2f})")
+    echo(str(found.explain()))
+
+
+@app.command()
+def tag(
+    sound: SoundName,
+    label: Annotated[str, typer.Argument(help="The label.", show_default=False)],
+    remove: Annotated[bool, typer.Option("--remove", help="Take the label away.")] = False,
+    library: LibraryOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Tag a sound by hand; no model ever overwrites that."""
+    found = open_library(library).sound(sound)
+    found.untag(label) if remove else found.tag(label)
+    found = found.library.sound(found.id)
+    if as_json:
+        print_json({"id": found.id, "label": found.label, "tags": [tag.label for tag in found.tags]})
+    else:
+        echo(f"{found.name}: {', '.join(f'{tag.label} ({tag.source})' for tag in found.tags) or 'no tags'}")
+
+
+@app.command()
+def fsck(
+    deep: Annotated[bool, typer.Option("--deep", help="Read all media and compare their hashes.")] = False,
+    library: LibraryOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check the library: missing or changed media, torn records, dangling rows. Changes nothing."""
+    report = open_library(library).fsck(deep=deep)
+    if as_json:
+        print_json({"clean": report.clean, "problems": [str(problem) for problem in report.problems]})
+    else:
+        echo(str(report))
+    if not report.clean:
+        raise typer.Exit(1)
+
+
+@app.command()
+def export(
+    what: Annotated[str, typer.Argument(help="A collection's name, a sound, or a query.", show_default=False)],
+    to: Annotated[Path, typer.Option("--to", help="Folder, or a name ending in .zip.")],
+    format_: Annotated[str, typer.Option("--format", help="folder or midi.")] = "folder",
+    template: Annotated[str | None, typer.Option(help="Names, e.g. '{label}_{bpm}_{n:03}'.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what an earlier export left there.")] = False,
+    library: LibraryOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a collection, a song or the result of a query for a DAW."""
+    from audiolab.exporters import export as run
+
+    opened = open_library(library)
+    options: dict[str, Any] = {"template": template} if template else {}
+    report = run(_chosen(opened, what), to, format=format_, overwrite=overwrite, **options)
+    if as_json:
+        print_json({"path": str(report.path), "files": [str(file) for file in report.files]})
+    else:
+        echo(f"{len(report.files)} files in {report.path}")
+
+
+def _chosen(library: Any, what: str) -> Any:
+    """Take a name as a collection first, then as a sound, then as a query."""
+    if what in library.collections:
+        return library.collection(what)
+    try:
+        return library.sound(what)
+    except AudiolabError:
+        found = library.query(what)
+    if not len(found):
+        fail(f"nothing is called {what!r}, and as a query it finds nothing")
+    return found
+
+
+@collection.command("ls")
+def collection_ls(library: LibraryOption = None, as_json: JsonOption = False) -> None:
+    """List all collections."""
+    opened = open_library(library)
+    rows = [{"name": name, "sounds": len(opened.collection(name))} for name in opened.collections]
+    if as_json:
+        print_json(rows)
+    for row in [] if as_json else rows:
+        echo(f"{row['name']}: {row['sounds']} sounds")
+
+
+@collection.command("add")
+def collection_add(
+    name: str,
+    text: Annotated[str, typer.Argument(help="A sound or a query.")],
+    library: LibraryOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Add a sound, or all that a query finds, to a collection (made if need be)."""
+    opened = open_library(library)
+    chosen = _chosen(opened, text)
+    sounds = [chosen] if hasattr(chosen, "kind") else list(chosen)
+    target = opened.collection(name)
+    target.add(sounds)
+    if as_json:
+        print_json({"name": name, "sounds": len(target)})
+    else:
+        echo(f"{name}: {len(target)} sounds")
+
+
+@collection.command("show")
+def collection_show(name: str, library: LibraryOption = None, as_json: JsonOption = False) -> None:
+    """List a collection's sounds in their order."""
+    opened = open_library(library)
+    if name not in opened.collections:
+        fail(f"there is no collection {name!r}; see `audiolab collection ls`")
+    _print_sounds(opened.collection(name), as_json=as_json)

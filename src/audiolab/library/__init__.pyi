@@ -1,0 +1,5 @@
+from .library import Library as Library
+from .lists import SampleSet as SampleSet
+from .lists import SoundList as SoundList
+from .records import Record as Record
+from .sounds import Sound as Sound

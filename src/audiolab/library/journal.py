@@ -1,0 +1,113 @@
+"""The part of `Library` that runs use: results, records, runs and jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+
+from audiolab.errors import CatalogError
+from audiolab.library import catching_up, folding, overlaying
+from audiolab.library.derived import latest_of
+from audiolab.library.media import MediaStore
+from audiolab.library.models import JobRow, ResultRow, RunRow
+from audiolab.library.records import Record, record_path
+from audiolab.library.runlog import RunLog
+from audiolab.library.store import Store
+
+__all__ = ["Journal"]
+
+
+class Journal:
+    """What was done: results, their records, and the runs they came from."""
+
+    path: Path
+    media: MediaStore
+    store: Store
+    warnings: list[str]
+    _runs: RunLog
+
+    def record_path(self, key: str) -> Path:
+        """Give the place of a result's record."""
+        return record_path(self.path, key)
+
+    def fold(self, record: Record) -> bool:
+        """Write what a job left into the catalog; gives False if it was there already."""
+        return folding.fold(self.store, self.media, record)
+
+    def fold_new(self) -> int:
+        """Fold the records that workers left meanwhile; what cannot be folded goes to `warnings`."""
+        folded, self.warnings = catching_up.fold_new_records(self.store, self.media, self.path)
+        return folded
+
+    def reuse(self, key: str) -> bool:
+        """Let a known result count as the newest of its stage again; gives False if it does already."""
+        path = self.record_path(key)
+        return folding.reuse(self.store, self.media, key, Record.read(path) if path.exists() else None)
+
+    def has_result(self, key: str) -> bool:
+        """Say whether a result is known and its files are there; a record not yet folded is folded first."""
+        media = self._media_of(key)
+        if media is None:
+            path = self.record_path(key)
+            if not path.exists():
+                return False
+            try:
+                self.fold(Record.read(path))
+            except CatalogError:
+                return False  # torn, or its media are lost: the job has to be done again
+            media = self._media_of(key)
+        return media is not None and all(self.media.exists(str(found)) for found in media)
+
+    def _media_of(self, key: str) -> list[Any] | None:
+        with self.store.transaction(write=False) as session:
+            return session.scalar(select(ResultRow.media).where(ResultRow.key == key))
+
+    def result(self, key: str) -> ResultRow | None:
+        """Give a result's row."""
+        with self.store.transaction(write=False) as session:
+            return session.get(ResultRow, key)
+
+    def latest_result(self, sound_id: str, stage: str) -> ResultRow | None:
+        """Give the result of a stage that counts for a sound (or its sample sets), or for the id of one set."""
+        with self.store.transaction(write=False) as session:
+            return latest_of(session, sound_id, stage)
+
+    def effective(self, sound_id: str, stage: str) -> dict[str, Any] | None:
+        """Give the document of the result that counts, with the human's edits in it; None if there is none."""
+        with self.store.transaction(write=False) as session:
+            return overlaying.effective(session, sound_id, stage)
+
+    def create_run(self, name: str, recipe: Mapping[str, Any], sound_ids: Iterable[str]) -> str:
+        """Note a new run and give its id."""
+        return self._runs.create(name, recipe, sound_ids)
+
+    def update_run(self, run_id: str, **columns: Any) -> None:
+        """Change columns of a run: status, started_at, finished_at, report and so on."""
+        self._runs.update(run_id, columns)
+
+    def run_row(self, run_id: str) -> RunRow:
+        """Give a run's row, by its id or the beginning of it."""
+        return self._runs.row(run_id)
+
+    def run_rows(self) -> list[RunRow]:
+        """Give all runs, the newest first."""
+        return self._runs.rows()
+
+    def set_jobs(self, run_id: str, jobs: Iterable[Mapping[str, Any]]) -> None:
+        """Insert jobs (by `id`), or change the columns given of known ones."""
+        self._runs.set_jobs(run_id, jobs)
+
+    def job_rows(self, run_id: str) -> list[JobRow]:
+        """Give a run's jobs in the order in which they were first set."""
+        return self._runs.job_rows(run_id)
+
+    def request_cancel(self, run_id: str) -> None:
+        """Ask a run to stop."""
+        self._runs.update(run_id, {"cancel_requested": True})
+
+    def cancel_requested(self, run_id: str) -> bool:
+        """Say whether somebody asked the run to stop (cheap: one row)."""
+        return self._runs.cancel_requested(run_id)

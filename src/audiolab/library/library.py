@@ -1,0 +1,310 @@
+"""`Library`: one folder of sounds that remembers how each was made."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, overload
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import func, select
+
+from audiolab.config import get_settings
+from audiolab.errors import AudioError, CatalogError, ParameterError
+from audiolab.library.adding import Kind, Progress, add_paths
+from audiolab.library.adding_stems import add_stems
+from audiolab.library.addreport import AddReport
+from audiolab.library.archives import is_zip
+from audiolab.library.collections import Collection, Collections
+from audiolab.library.derived import visible
+from audiolab.library.edits import Edits
+from audiolab.library.fsck import FsckReport, fsck
+from audiolab.library.journal import Journal
+from audiolab.library.lists import SoundList
+from audiolab.library.lookups import Lookups
+from audiolab.library.media import FileMediaStore, MediaStore
+from audiolab.library.models import ResultRow, RunRow, SoundRow, VectorRow
+from audiolab.library.places import DATABASE, refuse_bad_place
+from audiolab.library.query import Query
+from audiolab.library.runlog import RunLog
+from audiolab.library.scratch import clear_abandoned
+from audiolab.library.search import search
+from audiolab.library.sounds import Sound, Sounds, ids_of
+from audiolab.library.store import Store
+from audiolab.library.tables import html_table, seconds_text
+from audiolab.library.vectors import read_vectors
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Library"]
+
+
+class Library(Lookups, Edits, Journal):
+    """A library: sounds, their tags, and how each was made.
+
+    Parameters
+    ----------
+    path : path-like, optional
+        Its folder; made if there is none. Relative paths start at the project (see `audiolab.config`).
+        Default: the setting `library`.
+    actor : str, optional
+        Who makes changes, for the history; default: the user's login name.
+
+    Attributes
+    ----------
+    path : Path
+        The folder. It holds no absolute paths: closed, it can be copied or moved.
+    media : MediaStore
+        The files.
+    warnings : list of str
+        What was wrong when it was opened, such as a torn record.
+
+    Raises
+    ------
+    CatalogError
+        If the folder is something else, lies on a network file system, or was written by a newer audiolab.
+    """
+
+    def __init__(self, path: str | Path | None = None, *, actor: str | None = None) -> None:
+        settings = get_settings()
+        self.path = settings.path(settings.library if path is None else path).absolute()
+        try:
+            refuse_bad_place(self.path)
+            for name in ("media", "records", "tmp", "cache"):
+                (self.path / name).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CatalogError(f"cannot make a library in {str(self.path)!r}: {error.strerror or error}") from error
+        self.actor = actor or _login()
+        self.media: MediaStore = FileMediaStore(self.path / "media")
+        self.store = Store(self.path / DATABASE)
+        self._runs = RunLog(self.store)
+        self.warnings: list[str] = []
+        clear_abandoned(self.tmp_dir, "add")
+        self.fold_new()
+
+    # ---- opening and closing -------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Close it; the folder can then be copied."""
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def tmp_dir(self) -> Path:
+        """Folder for unfinished files, on the media's file system."""
+        return self.path / "tmp"
+
+    # ---- adding --------------------------------------------------------------------------------
+
+    @overload
+    def add(
+        self,
+        paths: str | Path,
+        kind: Kind = "auto",
+        *,
+        stems: str | Path | None = None,
+        progress: Progress | None = None,
+    ) -> Any: ...
+    @overload
+    def add(
+        self, paths: Iterable[str | Path], kind: Kind = "auto", *, progress: Progress | None = None
+    ) -> AddReport: ...
+    @overload
+    def add(self, *, stems: str | Path, progress: Progress | None = None) -> Sound: ...
+    def add(
+        self,
+        paths: str | Path | Iterable[str | Path] | None = None,
+        kind: Kind = "auto",
+        *,
+        stems: str | Path | None = None,
+        progress: Progress | None = None,
+    ) -> Sound | AddReport:
+        """Add a file, a folder, a zip, or a list of these. The originals are only read.
+
+        Parameters
+        ----------
+        paths : path-like or iterable of path-like
+            What to add. With `stems`: the mix (optional).
+        kind : {"auto", "song", "sample", "stem"}
+            auto: a sample if shorter than 15 s or marked as loop or one-shot inside the file, else a song.
+        stems : path-like, optional
+            A folder of stems: one song is made of them.
+        progress : callable, optional
+            Gets (files done, files in all).
+
+        Returns
+        -------
+        Sound or AddReport
+            The sound of a single file, whether it is new or was known; a report for anything else.
+
+        Raises
+        ------
+        AudioError
+            If a single file is not audio or damaged; in a folder, zip or list the report says so and the rest goes on.
+        """
+        if stems is None and paths is None:
+            raise ParameterError("there is nothing to add: give a file, a folder, a zip or a list of these")
+        if stems is not None:
+            return self.add_report(paths, kind, stems=stems, progress=progress).sounds[0]
+        report = self.add_report(paths, kind, progress=progress)
+        if not isinstance(paths, (str, Path)) or _holds_many(paths):
+            return report
+        if report.failed:
+            raise AudioError(report.failed[0].why)
+        return report.sound
+
+    def add_report(
+        self,
+        paths: str | Path | Iterable[str | Path] | None,
+        kind: Kind = "auto",
+        *,
+        stems: str | Path | None = None,
+        progress: Progress | None = None,
+    ) -> AddReport:
+        """Add like `add`, but always give a report; a bad file in it never raises."""
+        if stems is not None:
+            if paths is not None and not isinstance(paths, (str, Path)):
+                raise ParameterError("with stems, give one mix or none")
+            mix = None if paths is None or Path(paths) == Path(stems) else Path(paths).expanduser()
+            return AddReport(add_stems(self, Path(stems).expanduser(), mix, progress))
+        listed = [paths] if isinstance(paths, (str, Path)) else list(paths or ())
+        return add_paths(self, listed, kind, progress)
+
+    # ---- finding -------------------------------------------------------------------------------
+
+    def query(self, text: str | Query = "", *, limit: int | None = None) -> SoundList:
+        """Find sounds: `kind:sample label:kick bpm:120..130 ^tag:reject added:2026..` (see docs/library.md).
+
+        Raises
+        ------
+        QueryError
+            If the query cannot be understood; the message says where.
+        """
+        with self.store.transaction(write=False) as session:
+            rows = search(session, text, limit)
+        return SoundList(self, rows)
+
+    @property
+    def songs(self) -> SoundList:
+        """All songs."""
+        return self.query("kind:song")
+
+    @property
+    def trash(self) -> SoundList:
+        """What was deleted and can be restored."""
+        with self.store.transaction(write=False) as session:
+            rows = session.scalars(select(SoundRow).where(SoundRow.deleted_at.is_not(None)).order_by(SoundRow.added_at))
+            return SoundList(self, rows, "sounds in the trash")
+
+    def to_frame(self, query: str | Query = "") -> pd.DataFrame:
+        """Give a pandas table of all sounds, or of those that a query finds."""
+        return self.query(query).to_frame()
+
+    def collection(self, name: str) -> Collection:
+        """Give the collection of that name; it comes into being with its first sound."""
+        return Collection(self, name)
+
+    @property
+    def collections(self) -> Collections:
+        """All collections by name."""
+        return Collections(self)
+
+    # ---- the whole -----------------------------------------------------------------------------
+
+    def stats(self) -> dict[str, Any]:
+        """Count what is there: sounds by kind, labels, seconds of songs, bytes, results, runs, collections."""
+        with self.store.transaction(write=False) as session:
+            kinds = session.execute(select(SoundRow.kind, func.count()).where(visible()).group_by(SoundRow.kind))
+            labels = session.execute(
+                select(SoundRow.label, func.count())
+                .where(visible(), SoundRow.label.is_not(None))
+                .group_by(SoundRow.label)
+                .order_by(func.count().desc(), SoundRow.label)
+            )
+            sizes = select(SoundRow.media, func.max(SoundRow.size).label("size")).group_by(SoundRow.media).subquery()
+            songs = select(func.sum(SoundRow.duration)).where(SoundRow.kind == "song", SoundRow.deleted_at.is_(None))
+            return {
+                "song": 0,
+                "stem": 0,
+                "sample": 0,
+                **dict(kinds.all()),
+                "labels": dict(labels.all()),
+                "song_seconds": float(session.scalar(songs) or 0.0),
+                "media_bytes": int(session.scalar(select(func.sum(sizes.c.size))) or 0),
+                "results": session.scalar(select(func.count()).select_from(ResultRow)) or 0,
+                "runs": session.scalar(select(func.count()).select_from(RunRow)) or 0,
+                "collections": len(self.collections),
+            }
+
+    def fsck(self, *, deep: bool = False) -> FsckReport:
+        """Report what is missing, changed, torn or left over; touches nothing. `deep` reads every byte."""
+        return fsck(self, deep=deep)
+
+    def vectors(self, encoder: str, sounds: Sounds | None = None) -> tuple[list[str], NDArray[np.float32]]:
+        """Give the embeddings of one encoder.
+
+        Parameters
+        ----------
+        encoder : str
+            Its hash.
+        sounds : optional
+            Only these; default: all that a query for everything finds.
+
+        Returns
+        -------
+        ids : list of str
+        vectors : ndarray [float32, shape=(len(ids), dimensions)]
+        """
+        with self.store.transaction(write=False) as session:
+            return read_vectors(session, encoder, None if sounds is None else ids_of(sounds))
+
+    def encoders(self) -> dict[str, int]:
+        """Count the embeddings of each encoder."""
+        with self.store.transaction(write=False) as session:
+            rows = session.execute(select(VectorRow.encoder, func.count()).group_by(VectorRow.encoder))
+            return dict(rows.all())
+
+    def __len__(self) -> int:
+        return len(self.query())
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __repr__(self) -> str:
+        return f"Library({str(self.path)!r})"
+
+    def _repr_html_(self) -> str:
+        stats = self.stats()
+        rows = [(kind, stats[kind]) for kind in ("song", "stem", "sample")]
+        rows += [
+            ("music", seconds_text(stats["song_seconds"])),
+            ("labels", ", ".join(f"{label} {count}" for label, count in list(stats["labels"].items())[:8])),
+            ("files", f"{stats['media_bytes'] / 1e6:.1f} MB"),
+            ("runs", stats["runs"]),
+            ("collections", stats["collections"]),
+        ]
+        return html_table(str(self.path), ("", ""), rows, note="; ".join(self.warnings))
+
+
+def _holds_many(path: str | Path) -> bool:
+    path = Path(path).expanduser()
+    return os.path.isdir(path) or is_zip(path)  # noqa: PTH112 - unlike Path.is_dir it takes any text
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return "user"

@@ -1,0 +1,105 @@
+"""Writing human edits: overlays and names; reading results with the edits in them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from audiolab.errors import CatalogError, ParameterError
+from audiolab.library.clock import utc_now
+from audiolab.library.derived import chunks, latest_of, refresh_facts
+from audiolab.library.models import DocumentRow, ResultRow, SetItemRow, SoundRow, TagRow
+from audiolab.library.ops import note
+from audiolab.library.overlays import check_overlay, overlaid, relabelled
+from audiolab.library.text import clean_json, clean_text
+
+__all__ = ["effective", "overlay", "rename", "require", "set_overlay"]
+
+NAME = "name"
+"""Kind of the document that keeps a name given by a person."""
+
+
+def require(session: Session, sound_id: str) -> SoundRow:
+    """Give a row, or raise `CatalogError`."""
+    row = session.get(SoundRow, sound_id)
+    if row is None:
+        raise CatalogError(f"the library has no sound {sound_id[:12]!r}")
+    return row
+
+
+def effective(session: Session, unit: str, stage: str) -> dict[str, Any] | None:
+    """Give the newest document of a stage on a sound (or its sets, or one set), with the human's edits in it."""
+    found = latest_of(session, unit, stage)
+    if found is None:
+        return None
+    document = overlaid(found.document, overlay(session, found.sound_id, stage))
+    return _with_labels(session, found, document)
+
+
+def _with_labels(session: Session, result: ResultRow, document: dict[str, Any]) -> dict[str, Any]:
+    """Put people's labels in the place of a model's, if the document is one label an item, aligned with its sounds."""
+    items = document.get("items")
+    if not isinstance(items, list) or not all(isinstance(item, dict) and "label" in item for item in items):
+        return document
+    ids = [result.sound_id]
+    if result.set_id is not None:
+        members = select(SetItemRow.sound_id).where(SetItemRow.set_id == result.set_id)
+        ids = list(session.scalars(members.order_by(SetItemRow.position)))
+    if len(ids) != len(items):
+        return document
+    given: dict[str, dict[str, float]] = defaultdict(dict)
+    denied: dict[str, set[str]] = defaultdict(set)
+    for part in chunks(ids):
+        human = select(TagRow).where(TagRow.sound_id.in_(part), TagRow.source == "human", TagRow.role == "label")
+        for tag in session.scalars(
+            human.order_by(TagRow.created_at.desc(), TagRow.confidence.desc(), TagRow.label.desc())
+        ):
+            if tag.denied:
+                denied[tag.sound_id].add(tag.label)
+            else:
+                given[tag.sound_id][tag.label] = tag.confidence
+    if not given and not denied:
+        return document
+    return relabelled(document, [given[i] for i in ids], [denied[i] for i in ids])
+
+
+def overlay(session: Session, sound_id: str, kind: str) -> dict[str, Any] | None:
+    """Give the overlay of a kind as it was written, if there is one."""
+    body = session.scalar(select(DocumentRow.body).where(DocumentRow.sound_id == sound_id, DocumentRow.kind == kind))
+    return None if body is None else dict(body)
+
+
+def set_overlay(session: Session, actor: str, sound_id: str, kind: str, body: Mapping[str, Any] | None) -> None:
+    """Write, replace or (with None) remove an overlay."""
+    sound = require(session, sound_id)
+    if not kind or len(kind) > 64 or kind == NAME:
+        raise ParameterError(f"an overlay's kind is the name of a stage, or 'facts', not {kind!r}")
+    before = overlay(session, sound_id, kind)
+    if body:
+        check_overlay(body)
+        _write(session, sound_id, kind, clean_json(body))
+    elif before is not None:
+        session.delete(session.get_one(DocumentRow, (sound_id, kind)))
+    states = {"kind": kind, "body": before}, {"kind": kind, "body": body or None}
+    note(session, actor, "overlay", sound_id, before=states[0], after=states[1])
+    refresh_facts(session, [sound])
+
+
+def rename(session: Session, actor: str, sound_id: str, name: str) -> None:
+    """Give a sound another name, kept as an overlay so that it survives the sound's being made again."""
+    sound = require(session, sound_id)
+    name = clean_text(name)
+    if not name.strip():
+        raise ParameterError("a name must not be empty")
+    before, sound.name = sound.name, name
+    _write(session, sound_id, NAME, {"name": name})
+    note(session, actor, "rename", sound_id, before={"name": before}, after={"name": name})
+    refresh_facts(session, [sound])
+
+
+def _write(session: Session, sound_id: str, kind: str, body: dict[str, Any]) -> None:
+    session.merge(DocumentRow(sound_id=sound_id, kind=kind, body=body, source="human", updated_at=utc_now()))

@@ -1,0 +1,109 @@
+"""Overlays: human edits that lie over a stage's document and survive its being made again.
+
+An overlay's body is a JSON merge patch (RFC 7396): objects merge, null removes, anything else replaces. One
+word means more: `tempo_factor` counts the same music that many times as fast.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from audiolab.audio import TempoMap
+from audiolab.errors import ParameterError
+
+__all__ = ["TEMPO_FACTOR", "check_overlay", "merge_patch", "overlaid", "overlaid_facts", "relabelled"]
+
+TEMPO_FACTOR = "tempo_factor"
+
+
+def merge_patch(document: Any, patch: Any) -> Any:
+    """Apply a JSON merge patch (RFC 7396) and give the new document."""
+    if not isinstance(patch, Mapping):
+        return patch
+    merged = dict(document) if isinstance(document, Mapping) else {}
+    for name, value in patch.items():
+        if value is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = merge_patch(merged.get(name), value)
+    return merged
+
+
+def check_overlay(body: Mapping[str, Any]) -> None:
+    """Raise `ParameterError` if a body's special words make no sense."""
+    factor = body.get(TEMPO_FACTOR)
+    if factor is not None and not (isinstance(factor, (int, float)) and 1 / 16 <= factor <= 16):
+        raise ParameterError(f"tempo_factor must lie between 1/16 and 16, not {factor!r}")
+
+
+def overlaid(document: Mapping[str, Any], body: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Give a document with a human's edits in it; the document itself stays as it is."""
+    if not body:
+        return dict(document)
+    patch = {name: value for name, value in body.items() if name != TEMPO_FACTOR}
+    # A corrected count first, so that a tempo typed in afterwards is taken as it stands.
+    counted = _with_tempo(document, float(body[TEMPO_FACTOR])) if body.get(TEMPO_FACTOR) else dict(document)
+    return dict(merge_patch(counted, patch))
+
+
+def relabelled(
+    document: Mapping[str, Any], given: Sequence[Mapping[str, float]], denied: Sequence[Collection[str]]
+) -> dict[str, Any]:
+    """Give a document whose `items` say what sounds are, with people's labels in it.
+
+    Parameters
+    ----------
+    document : mapping
+        With `items`, one a sound, each with `label`, `confidence` and perhaps `drums` {label: probability}.
+    given : sequence of mapping
+        For each sound the labels that people gave, with their confidence; the one that counts first.
+    denied : sequence of collection
+        For each sound the labels that people said are wrong.
+    """
+    items = []
+    for item, labels, wrong in zip(document["items"], given, denied, strict=True):
+        changed = dict(item)
+        if labels:
+            label, confidence = next(iter(labels.items()))
+            changed |= {"label": label, "confidence": confidence, "source": "human"}
+            if "drums" in item:
+                changed["drums"] = dict(labels)
+        elif wrong:
+            if item.get("label") in wrong:
+                changed |= {"label": "unknown", "confidence": 0.0, "source": "human"}
+            if "drums" in item:
+                changed["drums"] = {name: share for name, share in item["drums"].items() if name not in wrong}
+        items.append(changed)
+    return {**document, "items": items}
+
+
+def overlaid_facts(facts: Mapping[str, Any], bodies: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Give a sound's facts with a human's edits: corrected tempo and key, and overlays of the kind `facts`."""
+    merged = dict(facts)
+    for body in bodies.values():
+        if (factor := body.get(TEMPO_FACTOR)) and isinstance(merged.get("bpm"), (int, float)):
+            merged["bpm"] = merged["bpm"] * factor
+        tempo = body.get("tempo")
+        if isinstance(tempo, Mapping) and isinstance(tempo.get("bpm"), (int, float)):
+            merged["bpm"] = tempo["bpm"]
+        if isinstance(body.get("key"), (str, Mapping)):
+            merged["key"] = body["key"]
+    return dict(merge_patch(merged, bodies.get("facts", {})))
+
+
+def _with_tempo(document: Mapping[str, Any], factor: float) -> dict[str, Any]:
+    changed = dict(document)
+    tempo = changed.get("tempo")
+    if isinstance(tempo, Mapping) and isinstance(tempo.get("bpm"), (int, float)):
+        changed["tempo"] = {**tempo, "bpm": tempo["bpm"] * factor}
+    if isinstance(changed.get("tempo_map"), Mapping):
+        with contextlib.suppress(ParameterError):  # beyond 5 to 1000 bpm the old count stays
+            scaled = TempoMap.from_dict(changed["tempo_map"]).scaled(factor)
+            changed["tempo_map"] = scaled.to_dict()
+            duration = changed.get("duration")
+            if isinstance(duration, (int, float)):
+                changed["beats"] = scaled.beats(duration).tolist()
+                changed["downbeats"] = scaled.downbeats(duration).tolist()
+    return changed

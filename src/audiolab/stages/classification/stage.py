@@ -1,0 +1,211 @@
+"""The stage `classify` and its call on plain files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, ValidationError
+
+from audiolab.audio import Audio, BlockSource, as_source, require_stereo
+from audiolab.config import get_settings
+from audiolab.errors import ParameterError
+from audiolab.stages.base import (
+    NewTag,
+    Params,
+    Progress,
+    Resolved,
+    Stage,
+    StageInput,
+    StageOutput,
+    Takes,
+    Wants,
+    no_progress,
+)
+from audiolab.stages.classification.encoder import BATCH, Encoder, get_encoder, shipped_hash
+from audiolab.stages.classification.head import Head, get_head
+from audiolab.stages.classification.looping import one_shot_or_loop
+from audiolab.stages.classification.preparing import listen, prepare
+from audiolab.stages.classification.results import Classification, Kind
+from audiolab.stages.classification.taxonomy import UNKNOWN, load_taxonomy
+
+__all__ = [
+    "Classify",
+    "ClassifyParams",
+    "SoundLike",
+    "as_sources",
+    "checked",
+    "classify",
+    "compute_profile",
+    "embed_sources",
+]
+
+SoundLike: TypeAlias = BlockSource | str | Path | tuple[NDArray[np.float32], int]
+_TOP = 5
+P = TypeVar("P", bound=Params)
+
+
+class ClassifyParams(Params):
+    """Parameters of `classify`."""
+
+    unknown_below: float | None = Field(
+        None, ge=0, le=1, description="Confidence below which a sound is `unknown`; default: what the model says"
+    )
+    downmix: bool = Field(False, description="Take sounds of more than two channels, mixed to stereo")
+
+
+def compute_profile() -> dict[str, str]:
+    """Name what decides the low bits of a result."""
+    from importlib.metadata import version
+
+    return {
+        "device": "cpu",
+        "dtype": "float32",
+        "threads": str(get_settings().threads),
+        "onnxruntime": version("onnxruntime"),
+        "soxr": version("soxr"),
+    }
+
+
+def embed_sources(
+    sources: Sequence[BlockSource], encoder: Encoder, *, downmix: bool = False, progress: Progress = no_progress,
+    kinds: bool = True,
+) -> Iterator[tuple[NDArray[np.float32], list[Kind]]]:  # fmt: skip
+    """Yield embeddings (and kinds, if wanted) batch by batch, so that memory does not grow with the sounds."""
+    for start in range(0, len(sources), BATCH):
+        prepared, found = [], []
+        for source in sources[start : start + BATCH]:
+            heard = listen(require_stereo(source, downmix=downmix))
+            prepared.append(prepare(heard.mono, heard.sample_rate))
+            if kinds:
+                found.append(one_shot_or_loop(heard))
+        vectors = encoder(prepared)
+        progress(min(start + BATCH, len(sources)), len(sources))
+        yield vectors, found
+
+
+def _results(
+    names: Sequence[str], vectors: NDArray[np.float32], kinds: Sequence[Kind], head: Head, unknown_below: float
+) -> list[Classification]:
+    taxonomy = load_taxonomy()
+    probabilities = head.probabilities(vectors)
+    drums = head.drum_probabilities(vectors)
+    best = np.argsort(-probabilities, axis=1, kind="stable")[:, :_TOP]
+    results = []
+    for row, (name, kind) in enumerate(zip(names, kinds, strict=True)):
+        top = tuple((head.labels[i], float(probabilities[row, i])) for i in best[row])
+        label, confidence = top[0]
+        if confidence < unknown_below or not vectors[row].any():
+            label = UNKNOWN
+        present = {drum: float(p) for drum, p in zip(head.drums, drums[row], strict=True)}
+        results.append(Classification(name, label, taxonomy.family(label), confidence, top, present, kind))
+    return results
+
+
+def _classify(
+    sources: Sequence[BlockSource], names: Sequence[str], params: ClassifyParams, progress: Progress
+) -> list[Classification]:
+    encoder, head = get_encoder(), get_head()
+    below = head.unknown_below if params.unknown_below is None else params.unknown_below
+    results: list[Classification] = []
+    for vectors, kinds in embed_sources(sources, encoder, downmix=params.downmix, progress=progress):
+        part = names[len(results) : len(results) + len(kinds)]
+        results += _results(part, vectors, kinds, head, below)
+    return results
+
+
+class Classify(Stage):
+    """Tags samples: label, family, calibrated confidence, drum classes, one-shot or loop."""
+
+    name = "classify"
+    version = 1
+    params = ClassifyParams
+    unit = "set"
+    takes = Takes(frozenset({"sample"}))
+    makes = frozenset({"document", "facts", "tags"})
+    wants = Wants(memory_mb=500)
+
+    def resolve(self, params: Params) -> Resolved:
+        """Name encoder and head by their hashes."""
+        both = shipped_hash("encoder.onnx") + shipped_hash("head.npz")
+        weights = hashlib.sha256(both.encode()).hexdigest()
+        return Resolved(params, engine="onnx", weights=weights, profile=compute_profile())
+
+    def run(self, job: StageInput, resolved: Resolved) -> StageOutput:
+        """Classify all sounds of the job, in order."""
+        params = resolved.params
+        assert isinstance(params, ClassifyParams)
+        sources, names = [sound.source for sound in job.sounds], [sound.name for sound in job.sounds]
+        results = _classify(sources, names, params, job.progress)
+        tags = tuple(NewTag(i, r.label, r.confidence, r.top) for i, r in enumerate(results))
+        counts: dict[str, int] = {}
+        for result in results:
+            counts[result.label] = counts.get(result.label, 0) + 1
+        document = {
+            "encoder": shipped_hash("encoder.onnx"),
+            "head": shipped_hash("head.npz"),
+            "items": [result.item() for result in results],
+        }
+        return StageOutput(document=document, facts={"labels": dict(sorted(counts.items()))}, tags=tags)
+
+
+def checked(model: type[P], stage: str, params: dict[str, Any]) -> P:
+    """Make a stage's parameters from keywords, or say in plain words what is wrong with them."""
+    try:
+        return model(**params)
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise ParameterError(f"{stage}: {problems}; it takes {', '.join(model.model_fields)}") from error
+
+
+def as_sources(sounds: SoundLike | Sequence[SoundLike]) -> tuple[list[BlockSource], list[str]]:
+    """Turn one sound or several into sources and the names they go by."""
+    single = isinstance(sounds, (str, Path, Audio, BlockSource)) or (
+        isinstance(sounds, tuple) and len(sounds) == 2 and isinstance(sounds[0], np.ndarray)
+    )
+    items: list[Any] = [sounds] if single else list(sounds)  # type: ignore[arg-type]
+    sources = [as_source(item) for item in items]
+    names = [str(item) if isinstance(item, (str, Path)) else s.name for item, s in zip(items, sources, strict=True)]
+    return sources, names
+
+
+def classify(
+    sounds: SoundLike | Sequence[SoundLike], *, progress: Progress | None = None, **params: Any
+) -> list[Classification]:
+    """Say what sounds are.
+
+    Parameters
+    ----------
+    sounds : path, Audio, (array, sample_rate), block source, or a list of those
+        One-shots or loops; the first 1.28 s from the first audible frame decide the label.
+    progress : callable, optional
+        Called with (done, total).
+    **params
+        See `ClassifyParams`.
+
+    Returns
+    -------
+    list of Classification
+        In the order of the sounds, also for a single one.
+
+    Raises
+    ------
+    AudioError
+        If a file is not audio or is damaged.
+    ModelError
+        If a model file of the package was changed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> [result] = classify((np.zeros(44100, np.float32), 44100))
+    >>> result.label, result.family
+    ('unknown', 'unknown')
+    """
+    chosen = checked(ClassifyParams, "classify", params)
+    sources, names = as_sources(sounds)
+    return _classify(sources, names, chosen, progress or no_progress)

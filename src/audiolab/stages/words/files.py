@@ -1,0 +1,112 @@
+"""Lyrics of a plain file: `audiolab.stages.lyrics("vocals.wav", to="out")`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from audiolab import weights
+from audiolab.audio import Block, BlockSource, as_source
+from audiolab.errors import ParameterError
+from audiolab.stages.base import Progress, no_progress
+from audiolab.stages.words.formats import DEFAULT_FORMATS, write_lyrics
+from audiolab.stages.words.sheet import LyricSheet
+from audiolab.stages.words.stage import SUGGESTED, Lyrics, LyricsParams, find_weights, make_engine
+from audiolab.stages.words.transcribing import transcribe
+from audiolab.stages.words.whisper_engine import require_whisper
+
+__all__ = ["lyrics"]
+
+
+def lyrics(
+    sound: BlockSource | str | Path | tuple[Block, int],
+    *,
+    to: str | Path | None = None,
+    formats: Sequence[str] = DEFAULT_FORMATS,
+    progress: Progress | None = None,
+    **params: Any,
+) -> LyricSheet:
+    """Write down what is sung in a sound, best in its vocal stem.
+
+    Parameters
+    ----------
+    sound : path, Audio, BlockSource or (array, sample_rate)
+        Mono or stereo, any rate.
+    to : path-like, optional
+        A folder, which gets `<name>.txt`, `.lrc`, `.srt` and `.json`.
+    formats : sequence of str
+        What to write there; see `FORMATS`.
+    progress : Progress, optional
+        Called with work done and work in all.
+    **params
+        Fields of `LyricsParams`: engine, model, language, beam_size, gate_db, downmix. With engine or model named,
+        missing official weights are fetched first (unless AUDIOLAB_OFFLINE is set).
+
+    Returns
+    -------
+    LyricSheet
+        Lines and words with their times; no lines if there is no voice.
+
+    Raises
+    ------
+    StageSkipped
+        If neither engine nor model was named and there are no weights on this machine.
+    ModelError
+        If the named weights are not here and cannot be fetched; the message tells the two ways to get them.
+    MissingDependency
+        If openai-whisper is not installed.
+    AudioError
+        If the file cannot be read, or has more than two channels and `downmix` is off.
+    ParameterError
+        If a parameter is unknown or out of range, or Whisper knows no such language.
+    """
+    wanted = _params(params)
+    source = as_source(sound)
+    hook = progress or no_progress
+    if (wanted.engine != "auto" or wanted.model != "auto") and find_weights(wanted.model) is None:
+        require_whisper()
+        weights.ensure(SUGGESTED if wanted.model == "auto" else wanted.model, lambda done, total: hook(0.0, 1.0))
+    resolved = Lyrics().resolve(wanted)
+    resolved = replace(resolved, profile={**resolved.profile, "threads": str(_cores())})
+    chosen = resolved.params
+    assert isinstance(chosen, LyricsParams)
+    lines, language, probability = transcribe(
+        source,
+        make_engine(resolved),
+        language=chosen.language,
+        gate_db=chosen.gate_db,
+        downmix=chosen.downmix,
+        progress=hook,
+    )
+    path = str(sound) if isinstance(sound, (str, Path)) else source.name
+    sheet = LyricSheet(
+        path,
+        language,
+        probability,
+        resolved.engine,
+        chosen.model,
+        tuple(lines),
+        source.frames / source.sample_rate,
+        remarks=() if lines else ("no words found",),
+    )
+    if to is None:
+        return sheet
+    name = Path(source.name).stem.replace("/", "_") or "lyrics"
+    return replace(sheet, files=write_lyrics(sheet, to, name, formats=formats))
+
+
+def _params(params: dict[str, Any]) -> LyricsParams:
+    from pydantic import ValidationError
+
+    try:
+        return LyricsParams(**params)
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise ParameterError(f"lyrics: {problems}; it takes {', '.join(LyricsParams.model_fields)}") from error
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

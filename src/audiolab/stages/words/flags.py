@@ -1,0 +1,90 @@
+"""Signs that a line was made up by the recogniser rather than sung.
+
+Lines are marked, never dropped: a chorus repeats, and quiet words are sung, too.
+
+compression-ratio   the text of its segment compresses by more than 2.4: loops
+no-speech           the model itself thinks that there is no speech (above 0.6) and is unsure of its words
+low-probability     the mean log probability of the tokens is below -1
+outside-voice       words are timed where no voice was handed over
+repeat              the third or later time in a row that the same line comes, or a line that loops in itself
+stock-phrase        what recognisers learnt from subtitles of films ("thanks for watching")
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+from audiolab.stages.words.hearing import Heard
+
+__all__ = ["FLAGS", "doubts", "normalized", "repeats"]
+
+FLAGS = ("compression-ratio", "no-speech", "low-probability", "outside-voice", "repeat", "stock-phrase")
+
+# The first three thresholds are those with which Whisper itself tries again.
+_COMPRESSION, _NO_SPEECH, _LOG_PROBABILITY = 2.4, 0.6, -1.0
+_IN_A_ROW = 3
+_LOOPS = 4
+_STOCK = (
+    "thanks for watching",
+    "thank you for watching",
+    "please subscribe",
+    "subtitles by",
+    "subtitled by",
+    "transcription by",
+    "amara org",
+    "sous titrage",
+    "sous titres realises",
+    "untertitel der amara",
+    "untertitelung",
+    "subtitulos realizados",
+    "gracias por ver",
+)
+
+
+def normalized(text: str) -> str:
+    """Give the words of a text in lower case, without accents and punctuation."""
+    plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    return " ".join(re.findall(r"\w+", plain.casefold()))
+
+
+def doubts(heard: Heard, text: str) -> list[str]:
+    """Give the flags that a segment earns by itself; `text` is the line made of it."""
+    flags = []
+    if heard.compression_ratio > _COMPRESSION:
+        flags.append("compression-ratio")
+    unsure = heard.average_log_probability < _LOG_PROBABILITY
+    if unsure:
+        flags.append("low-probability")
+    if heard.no_speech_probability > _NO_SPEECH and unsure:
+        flags.append("no-speech")
+    plain = normalized(text)
+    if any(phrase in plain for phrase in _STOCK):
+        flags.append("stock-phrase")
+    if _loops(plain.split()):
+        flags.append("repeat")
+    return flags
+
+
+def _loops(words: Sequence[str]) -> bool:
+    """Say whether a group of one to six words comes four times in a row, and makes up most of the text."""
+    for size in range(1, 7):
+        for first in range(len(words) - size * _LOOPS + 1):
+            times = 1
+            while words[first : first + size] == words[first + times * size : first + (times + 1) * size]:
+                times += 1
+            if times >= _LOOPS and times * size * 2 > len(words) and times * size >= 2 * _LOOPS:
+                return True
+    return False
+
+
+def repeats(texts: Sequence[str]) -> list[bool]:
+    """Say for each line whether it is the third or later in a row with the same words."""
+    found, last, times = [], "", 0
+    for text in texts:
+        plain = normalized(text)
+        times = times + 1 if plain and plain == last else 1
+        last = plain
+        found.append(times >= _IN_A_ROW)
+    return found

@@ -1,0 +1,220 @@
+"""The whole way from a manifest to a model: folds by source, the final training, scores, calibration, files.
+
+Every fold's predictions and the final weights are kept in a work folder under a hash of what they depend on, so a
+run that was interrupted goes on where it was.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiolab.audio import atomic_path
+from audiolab.training.baseline import fit_trees, statistics, trees_probabilities
+from audiolab.training.data import RENDERED, Sounds, collect
+from audiolab.training.drum_scores import drum_scores
+from audiolab.training.fitting import Judged, fit, judge
+from audiolab.training.manifest import Entry, check_no_leak, fold_numbers, link_groups, read_manifest
+from audiolab.training.module import ClassifierModule
+from audiolab.training.settings import ClassifierConfig
+
+__all__ = ["BASELINES", "Final", "Prepared", "Run", "cross_validate", "prepare_data", "train_final"]
+
+log = logging.getLogger("audiolab.training")
+
+BASELINES = ("extra", "extra_rendered", "forest")
+"""ExtraTrees and a random forest on the recordings alone, and ExtraTrees with the rendered sounds as well."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """All sounds of a run and how they are split."""
+
+    sounds: Sounds
+    """Recordings that may ship, then rendered sounds."""
+    folds: NDArray[np.int64]
+    """Fold in which each is tested; -1 for rendered sounds, which are never tested."""
+    others: Sounds
+    """Sounds that may not ship: never trained on, judged by models that saw none of their linked sources."""
+    other_folds: NDArray[np.int64]
+    """Fold whose model judges each of them; -1 for those that the final model may judge."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where a run keeps its intermediate results, and what they depend on."""
+
+    config: ClassifierConfig
+    work: Path
+    key: str
+    mlflow_uri: str | None = None
+
+    def kept(self, name: str) -> Path:
+        """Give the path of an intermediate result."""
+        return self.work / self.key / name
+
+
+@dataclass(frozen=True)
+class Final:
+    """The model that ships, and what it and trees of the same training say of sources that they never heard."""
+
+    module: ClassifierModule
+    external: Sounds
+    judged: Judged | None
+    beside: dict[str, NDArray[np.float64]]
+
+
+def prepare_data(data: Path, config: ClassifierConfig, work: Path) -> Prepared:
+    """Read the manifest, make all mel maps, split by source and check that nothing leaks."""
+    entries = read_manifest(data, labels=config.labels)
+    ours = [entry for entry in entries if entry.ships]
+    made = [
+        Entry(Path(f"{label}-{i}"), RENDERED, label, "MIT") for label in config.labels for i in range(config.rendered)
+    ]
+    sounds = collect([*ours, *made], config, variants=config.variants, cache=work / "maps")
+    real = [entry for entry in sounds.entries if entry.source != RENDERED]
+    groups = link_groups(entries, config.linked)
+    group_of = {entry.source: int(group) for entry, group in zip(entries, groups, strict=True)}
+    dealt = fold_numbers(real, np.array([group_of[e.source] for e in real], np.int64), config.folds)
+    folds = np.array([-1] * len(sounds.entries), np.int64)
+    folds[: len(real)] = dealt
+    fold_of_group = {group_of[e.source]: int(f) for e, f in zip(real, dealt, strict=True)}
+    twins = {e.dup_group for e in real} - {""}
+    foreign = [e for e in entries if not e.ships and (group_of[e.source] in fold_of_group or e.dup_group not in twins)]
+    others = collect(foreign, config, variants=1, cache=work / "maps")
+    other_folds = np.array([fold_of_group.get(group_of[e.source], -1) for e in others.entries], np.int64)
+    for fold in range(config.folds):
+        train = [e for e, f in zip(real, dealt, strict=True) if f != fold]
+        test = [e for e, f in zip(real, dealt, strict=True) if f == fold]
+        # Near-duplicates of other sources stay in the score if the groups say they were only alike: see `leaks`.
+        for line in check_no_leak(train, test):
+            log.warning("fold %d: %s on both sides", fold, line)
+    return Prepared(sounds, folds, others, other_folds)
+
+
+def _untainted(train: Sounds, test: Sounds) -> NDArray[np.bool_]:
+    """Mark test sounds whose near-duplicate group is not in the training set."""
+    seen = {entry.dup_group for entry in train.entries} - {""}
+    return np.array([entry.dup_group not in seen for entry in test.entries])
+
+
+def cross_validate(run: Run, data: Prepared) -> dict[str, Any]:
+    """Judge every sound by a model that heard no sound of its group of sources; trees beside it."""
+    parts: dict[str, list[Any]] = {"ours": [], "others": []}
+    for fold in range(run.config.folds):
+        train = data.sounds.part(data.folds != fold)
+        tests = {
+            "ours": data.sounds.part(data.folds == fold),
+            "others": data.others.part(data.other_folds == fold),
+        }
+        tests = {name: test.part(_untainted(train, test)) for name, test in tests.items()}
+        path = run.kept(f"fold-{fold}.npz")
+        if not _fits(path, tests):
+            log.info(
+                "fold %d: %d sounds to learn from, %d to judge", fold, len(train.entries), len(tests["ours"].entries)
+            )
+            module = fit(
+                train,
+                run.config,
+                held_out=tests["ours"],
+                run_name=f"fold-{fold}",
+                mlflow_uri=run.mlflow_uri,
+                watch=True,
+            )
+            save_module(module, run.kept(f"fold-{fold}.safetensors"))
+            arrays: dict[str, Any] = {}
+            for name, test in tests.items():
+                if len(test.entries):
+                    arrays |= {f"{name}_{k}": v for k, v in vars(judge(module, test)).items()}
+            arrays["drums"] = drum_scores(module, tests["ours"], run.config)
+            _save(path, arrays)
+        with np.load(path, allow_pickle=False) as kept:
+            mine = dict(kept)
+        parts.setdefault("drums", []).append(mine["drums"])
+        mine |= _beside(run, f"trees-{fold}", train, {name: test for name, test in tests.items() if test.entries})
+        for name, test in tests.items():
+            if test.entries:
+                parts[name].append(
+                    (test, {k.removeprefix(f"{name}_"): v for k, v in mine.items() if k.startswith(name)})
+                )
+    return {
+        "ours": _join(parts["ours"]),
+        "others": _join(parts["others"]) if parts["others"] else None,
+        "drums": np.sum(parts["drums"], axis=0),
+    }
+
+
+def _beside(run: Run, kept_as: str, train: Sounds, tests: dict[str, Sounds]) -> dict[str, NDArray[np.float64]]:
+    """Give what trees of the same training set say, `<name of the test>_<kind>`; see `BASELINES`."""
+    path = run.kept(f"{kept_as}.npz")
+    if path.is_file():
+        with np.load(path, allow_pickle=False) as kept:
+            found = dict(kept)
+        if all(len(found[f"{name}_{BASELINES[0]}"]) == len(test.entries) for name, test in tests.items()):
+            return found
+    recorded = np.array([entry.source != RENDERED for entry in train.entries])
+    features, heard = statistics(train), {name: statistics(test) for name, test in tests.items()}
+    found = {}
+    for kind in BASELINES:
+        rows = np.ones(len(recorded), bool) if kind.endswith("_rendered") else recorded
+        trees = fit_trees(features[rows], train.labels[rows], kind=kind.split("_")[0], seed=run.config.seed)
+        for name, x in heard.items():
+            found[f"{name}_{kind}"] = trees_probabilities(trees, x, len(run.config.labels))
+    _save(path, found)
+    return found
+
+
+def _fits(path: Path, tests: dict[str, Sounds]) -> bool:
+    """Say whether kept predictions are there and are of as many sounds as there are now."""
+    if not path.is_file():
+        return False
+    with np.load(path, allow_pickle=False) as kept:
+        return all(len(kept[f"{name}_logits"]) == len(test.entries) for name, test in tests.items() if test.entries)
+
+
+def _join(parts: Sequence[tuple[Sounds, dict[str, Any]]]) -> dict[str, Any]:
+    joined = {key: np.concatenate([arrays[key] for _, arrays in parts]) for key in parts[0][1]}
+    joined["truth"] = np.concatenate([sounds.labels for sounds, _ in parts])
+    joined["sources"] = np.array([entry.source for sounds, _ in parts for entry in sounds.entries])
+    joined["fold"] = np.concatenate([np.full(len(sounds.entries), i) for i, (sounds, _) in enumerate(parts)])
+    return joined
+
+
+def _save(path: Path, arrays: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, **arrays)
+
+
+def save_module(module: ClassifierModule, path: Path) -> None:
+    """Keep a module's weights as safetensors."""
+    from safetensors.torch import save_file
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as temporary:
+        save_file({name: tensor.contiguous() for name, tensor in module.state_dict().items()}, temporary)
+
+
+def train_final(run: Run, data: Prepared) -> Final:
+    """Train on everything that may ship; judge the sounds that no linked source of it has touched."""
+    from safetensors.torch import load_file
+
+    external = data.others.part(data.other_folds == -1)
+    path = run.kept("final.safetensors")
+    if path.is_file():
+        module = ClassifierModule(run.config)
+        module.load_state_dict(load_file(path))
+        module.eval()
+    else:
+        module = fit(data.sounds, run.config, run_name="final", mlflow_uri=run.mlflow_uri)
+        save_module(module, path)
+    if not external.entries:
+        return Final(module, external, None, {})
+    beside = _beside(run, "trees-final", data.sounds, {"unseen": external})
+    return Final(module, external, judge(module, external), {k.removeprefix("unseen_"): v for k, v in beside.items()})

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from audiolab.library import Library
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where the library of a test lies."""
+    return tmp_path / "lib"
+
+
+@pytest.fixture(scope="session")
+def blank(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty library, closed; copying it is faster than making one."""
+    folder = tmp_path_factory.mktemp("blank") / "lib"
+    Library(folder).close()
+    return folder
+
+
+@pytest.fixture
+def lib(blank: Path, folder: Path) -> Iterator[Library]:
+    """An empty library."""
+    shutil.copytree(blank, folder)
+    with Library(folder, actor="tester") as library:
+        yield library
