@@ -86,13 +86,18 @@ class Spectral:
             sums = np.zeros((len(STEMS), source.channels, size + 3 * grid.hop), np.float32)
             sums[:, :, : 3 * grid.hop] = tails
             for index, mask in enumerate(masks(grid, features, self._table)):
-                grid.add_up(chunk.spectra * mask, sums[index])
+                grid.add_up(chunk.spectra * _up(mask, chunk.spectra.shape[2]), sums[index])
             tails = sums[:, :, size:]
             # The first window starts half its length before the first sample.
             ready = sums[:, :, lead:size][:, :, : source.frames - done]
             lead = 0
             done += ready.shape[2]
             yield {name: np.ascontiguousarray(ready[index]) for index, name in enumerate(STEMS)}
+
+
+def _up(mask: Array, bins: int) -> Array:
+    """Carry the mask of the highest bin that is looked at on to all above."""
+    return np.pad(mask, ((0, 0), (0, bins - mask.shape[1])), mode="edge")
 
 
 def featured(

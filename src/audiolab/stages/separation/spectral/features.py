@@ -49,7 +49,7 @@ class Analysis:
     """One chunk of the grid: spectra and features of its frames."""
 
     spectra: Complex
-    """Shape (channels, frames, bins)."""
+    """Shape (channels, frames, all bins up to half the sample rate)."""
     magnitude: Array
     """Root mean square over channels, shape (frames, bins)."""
     percussive: Array
@@ -72,7 +72,8 @@ def analyse(grid: Grid, audio: Block, count: Frames) -> Analysis:
     """
     wide = count + 2 * _EDGE
     start = (MARGIN - _EDGE) * grid.hop
-    own = _spectra(grid, audio, start, size=grid.size, step=grid.hop, count=wide)
+    spectra = _spectra(grid, audio, start, size=grid.size, step=grid.hop, count=wide)
+    own = spectra[:, :, : grid.bins]
     magnitude = _rms(own, grid.size)
     level = np.log(magnitude + _TINY)
     core = slice(_EDGE, _EDGE + count)
@@ -81,7 +82,8 @@ def analyse(grid: Grid, audio: Block, count: Frames) -> Analysis:
     def note(name: str, values: Array) -> None:
         features[name] = values[core]
 
-    short = _rms(_spectra(grid, audio, start, size=grid.hop, step=grid.hop // 2, count=2 * wide), grid.hop)
+    keep = (grid.bins - 1) // 4 + 2
+    short = _rms(_spectra(grid, audio, start, size=grid.hop, step=grid.hop // 2, count=2 * wide, keep=keep), grid.hop)
     s_level, s_time, s_bins = (
         _spread(_pairs(a), grid.bins)
         for a in _smoothness(short, 2 * _odd(_NEIGHBOURS_S, grid), 4 * grid.rate / grid.size)
@@ -92,7 +94,10 @@ def analyse(grid: Grid, audio: Block, count: Frames) -> Analysis:
     _, o_time, o_bins = _smoothness(magnitude, _odd(_NEIGHBOURS_S, grid), grid.rate / grid.size)
     note("own_time", o_time)
     note("own_bins", o_bins)
-    long = _rms(_spectra(grid, audio, start, size=4 * grid.size, step=grid.hop, count=wide), 4 * grid.size)
+    long = _rms(
+        _spectra(grid, audio, start, size=4 * grid.size, step=grid.hop, count=wide, keep=4 * grid.bins - 3),
+        4 * grid.size,
+    )
     l_level, l_time, l_bins = (
         _gather(a) for a in _smoothness(long, _odd(_NEIGHBOURS_LONG_S, grid), grid.rate / grid.size / 4)
     )
@@ -107,16 +112,18 @@ def analyse(grid: Grid, audio: Block, count: Frames) -> Analysis:
     note("off_bass", off_bass(grid, bass_pitch(grid, long)))
     harmonic = 1.0 / (1.0 + np.exp(-2.0 * np.clip(s_time - s_bins + o_time - o_bins, -10.0, 10.0)))
     percussive = magnitude * (1.0 - harmonic.astype(np.float32))
-    return Analysis(own[:, core], magnitude[core], percussive[core], features)
+    return Analysis(spectra[:, core], magnitude[core], percussive[core], features)
 
 
 def _odd(seconds: float, grid: Grid) -> int:
     return round(seconds * grid.rate / grid.hop) | 1
 
 
-def _spectra(grid: Grid, audio: Block, centre: Frames, *, size: Frames, step: Frames, count: int) -> Complex:
+def _spectra(
+    grid: Grid, audio: Block, centre: Frames, *, size: Frames, step: Frames, count: int, keep: int | None = None
+) -> Complex:
     """Transform windows centred at `centre`, `centre + step` and so on."""
-    return grid.transform(audio[:, centre - size // 2 :], size=size, step=step, count=count)
+    return grid.transform(audio[:, centre - size // 2 :], size=size, step=step, count=count, keep=keep)
 
 
 def _rms(spectra: Complex, size: Frames) -> Array:

@@ -18,6 +18,8 @@ Complex = NDArray[np.complex64]
 
 _HOP = 1024 / 44100
 """Seconds between two frames of the grid."""
+_HIGHEST = 22050
+_ROWS = 64
 
 
 @dataclass(frozen=True)
@@ -40,15 +42,15 @@ class Grid:
 
     @property
     def bins(self) -> int:
-        """Number of frequencies."""
-        return self.size // 2 + 1
+        """Number of frequencies that are looked at: up to 22.05 kHz. Higher ones share the last one's fate."""
+        return min(self.size // 2, int(_HIGHEST * self.size / self.rate)) + 1
 
     @cached_property
     def hertz(self) -> Array:
         """Frequency of each bin."""
-        return np.asarray(np.fft.rfftfreq(self.size, 1.0 / self.rate), np.float32)
+        return np.asarray(np.arange(self.bins) * (self.rate / self.size), np.float32)
 
-    def transform(self, audio: Block, *, size: Frames, step: Frames, count: int) -> Complex:
+    def transform(self, audio: Block, *, size: Frames, step: Frames, count: int, keep: int | None = None) -> Complex:
         """Short-time Fourier transform.
 
         Parameters
@@ -59,13 +61,19 @@ class Grid:
             Length of the (Hann) window, and its advance.
         count : int
             Number of windows.
+        keep : int, optional
+            Number of lowest bins to give; default all.
 
         Returns
         -------
-        ndarray [complex64, shape=(channels, count, size // 2 + 1)]
+        ndarray [complex64, shape=(channels, count, size // 2 + 1 or keep)]
         """
         windows = np.lib.stride_tricks.sliding_window_view(audio, size, axis=1)[:, : (count - 1) * step + 1 : step]
-        return np.asarray(rfft(windows * hann(size), axis=-1), np.complex64)
+        out = np.empty((len(audio), count, min(keep or size, size // 2 + 1)), np.complex64)
+        for at in range(0, count, _ROWS):
+            part = slice(at, min(at + _ROWS, count))
+            out[:, part] = rfft(windows[:, part] * hann(size), axis=-1)[..., : out.shape[2]]
+        return out
 
     def add_up(self, spectra: Complex, into: Block) -> None:
         """Inverse transform with overlap-add.
