@@ -97,7 +97,10 @@ def slice_(
     params = _params(sets, sensitivity=sensitivity)
 
     def show(document: Any) -> str:
-        rows = [f"  {s['start_s']:9.4f} to {s['stop_s']:9.4f} s  strength {s['onset_strength']:.2f}" for s in document["samples"]]
+        rows = [
+            f"  {s['start_s']:9.4f} to {s['stop_s']:9.4f} s  strength {s['onset_strength']:.2f}"
+            for s in document["samples"]
+        ]
         return "\n".join([f"{document['path']}: {len(rows)} samples", *rows])
 
     _each(files, lambda f, p: run(f, to=to, progress=p, **params).to_json(f), show, "slice", as_json=as_json)

@@ -202,7 +202,9 @@ def _record(spec: JobSpec, output: StageOutput, store: FileMedia, scratch: Path,
     cuts = None
     if output.cuts is not None:
         cuts = tuple(
-            RecordCut(id=view_id(spec.sound_id, cut.start, cut.stop), start=cut.start, stop=cut.stop, facts=dict(cut.facts))
+            RecordCut(
+                id=view_id(spec.sound_id, cut.start, cut.stop), start=cut.start, stop=cut.stop, facts=dict(cut.facts)
+            )
             for cut in output.cuts
         )
     vectors = None

@@ -64,7 +64,9 @@ def _song_json(song: Sound, export_to: Path | None) -> dict[str, Any]:
         "stems": list(song.stems),
         "samples": len(samples),
         "labels": dict(Counter(sample.label or "unknown" for sample in samples).most_common()),
-        "midi": sorted(str(p) for p in export_to.rglob("*.mid")) if export_to else [s.stem or s.kind for s in carriers if s.notes],
+        "midi": sorted(str(p) for p in export_to.rglob("*.mid"))
+        if export_to
+        else [s.stem or s.kind for s in carriers if s.notes],
         "lyrics": lyrics,
     }
 
@@ -138,7 +140,13 @@ def song_to_kit(
         parameters = {"library": str(library.path.resolve()), "run": run.id}
         page = run_notebook("batch/run_report", parameters, report_to).html
     return KitResult(
-        library, run, run.report if report is None else report, tuple(sounds), tuple(problems), exported, page,
+        library,
+        run,
+        run.report if report is None else report,
+        tuple(sounds),
+        tuple(problems),
+        exported,
+        page,
         time.monotonic() - started,
     )
 
