@@ -6,7 +6,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,9 @@ from audiolab.errors import AudioError, ParameterError
 from audiolab.stages.base import NewSound, Progress, SoundInput, StageInput, StageOutput, no_progress
 from audiolab.stages.separation.stage import Separate, SeparateParams
 
-__all__ = ["Separation", "Stem", "separate"]
+__all__ = ["Separation", "Stem", "safe_name", "separate"]
+
+_USUAL_STEMS = ("drums", "bass", "other", "vocals", "guitar", "piano")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +132,12 @@ def separate(
     """
     stage, source = Separate(), as_source(sound)
     resolved = stage.resolve(_params(params))
+    if source.frames == 0:
+        raise AudioError(f"{source.name!r} holds no audio (0 frames)")
     folder = None if to is None else _folder(to)
     song = safe_name(Path(source.name).stem if isinstance(sound, (str, Path)) else source.name)
     if folder is not None and not overwrite:
-        _refuse_existing(folder, song)
+        _refuse_existing(folder, song, _USUAL_STEMS)
     # The scratch folder is in the target folder, so that finished stems are renamed and never copied.
     with tempfile.TemporaryDirectory(prefix=".separate-", dir=folder) as scratch:
         job = StageInput(
@@ -143,7 +147,7 @@ def separate(
         if folder is None:
             stems = {str(new.stem): Stem(str(new.stem), _load(new, song), None, new.facts) for new in output.sounds}
         else:
-            stems = {str(new.stem): _keep(new, folder, song, overwrite=overwrite) for new in output.sounds}
+            stems = _keep(output.sounds, folder, song, overwrite=overwrite)
     return _collect(str(sound) if isinstance(sound, (str, Path)) else source.name, output, stems)
 
 
@@ -192,13 +196,17 @@ def safe_name(name: str) -> str:
     return clean.strip(" .") or "song"
 
 
-def _refuse_existing(folder: Path, song: str) -> None:
-    pattern = re.compile(re.escape(song) + r"_(drums|bass|other|vocals|guitar|piano)\.(flac|wav)")
-    for path in folder.iterdir():
-        if pattern.fullmatch(path.name):
-            raise ParameterError(
-                f"{str(path)!r} is already there; pass overwrite=True to replace it, or choose another folder"
-            )
+def _targets(folder: Path, song: str, stem: str) -> dict[str, Path]:
+    return {suffix: folder / f"{song}_{safe_name(stem)}{suffix}" for suffix in (".flac", ".wav")}
+
+
+def _refuse_existing(folder: Path, song: str, stems: Iterable[str]) -> None:
+    for stem in stems:
+        for path in _targets(folder, song, stem).values():
+            if path.exists() or path.is_symlink():
+                raise ParameterError(
+                    f"{str(path)!r} is already there; pass overwrite=True to replace it, or choose another folder"
+                )
 
 
 def _load(new: NewSound, song: str) -> Audio:
@@ -206,9 +214,16 @@ def _load(new: NewSound, song: str) -> Audio:
     return Audio(audio.samples, audio.sample_rate, f"{song}_{new.stem}")
 
 
-def _keep(new: NewSound, folder: Path, song: str, *, overwrite: bool) -> Stem:
-    target = folder / f"{song}_{new.stem}{new.path.suffix}"
-    if target.exists() and not overwrite:
-        raise ParameterError(f"{str(target)!r} has appeared meanwhile; pass overwrite=True to replace it")
-    os.replace(new.path, target)
-    return Stem(str(new.stem), None, target, new.facts)
+def _keep(sounds: Sequence[NewSound], folder: Path, song: str, *, overwrite: bool) -> dict[str, Stem]:
+    """Rename finished stems to where they belong."""
+    if not overwrite:  # again: engines may have other stems than usual, and time has passed
+        _refuse_existing(folder, song, [str(new.stem) for new in sounds])
+    kept = {}
+    for new in sounds:
+        targets = _targets(folder, song, str(new.stem))
+        os.replace(new.path, targets[new.path.suffix])
+        for suffix, path in targets.items():
+            if suffix != new.path.suffix:  # the same stem in the other format would be a stale one
+                path.unlink(missing_ok=True)
+        kept[str(new.stem)] = Stem(str(new.stem), None, targets[new.path.suffix], new.facts)
+    return kept
