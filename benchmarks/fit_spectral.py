@@ -1,8 +1,9 @@
 """Fit the coefficients of the engine `spectral`, and measure them on songs left out.
 
-    python benchmarks/fit_spectral.py [--data FOLDER] [--cache FILE] [--final]
+    python benchmarks/fit_spectral.py [--data FOLDER] [--final]
 
-Needs torch. Songs with known stems (see bench_separation.py) become training mixes: as they are; with stems at other
+Needs torch. The shipped numbers were fitted to songs that the project renders (the default), so no recording of
+anybody stands behind them. Songs with known stems become training mixes: as they are; with stems at other
 levels; with stems of different songs; and in stereo, with stems placed by rule. From each, bins are drawn (louder ones
 more often) with their features and the truth. The loss is the mean SI-SDR over stems and mixes, measured on the
 spectra. The leave-one-out table never trains on a mix that holds anything of the song it tests, and measures the
@@ -12,8 +13,7 @@ engine's own samples; --final fits on everything and prints the table for `masks
 from __future__ import annotations
 
 import argparse
-import os
-import pickle
+import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +27,7 @@ from audiolab.audio import Audio
 from audiolab.stages.separation.spectral.engine import Spectral, featured
 from audiolab.stages.separation.spectral.grid import Grid
 from audiolab.stages.separation.spectral.masks import BAND_HZ, FITTED_STEMS, PRIOR_HZ, STEMS, Table
+from audiolab.synth import render_song
 
 ROOT = Path(__file__).resolve().parents[1]
 EXCERPT = 13.3
@@ -58,7 +59,7 @@ def draw(kind: str, songs: set[str], stems: dict[str, np.ndarray], *, rate: int,
         spectra.append(chunk.spectra)
         names = list(values)
         features.append(np.stack([values[name] for name in names]).astype(np.float16))
-    x, f = np.concatenate(spectra, axis=1)[:, :, : grid.bins], np.concatenate(features, axis=1)
+    x, f = np.concatenate(spectra, axis=1), np.concatenate(features, axis=1)
     rng = np.random.default_rng(seed)
     chance = (np.abs(x) ** 0.8).ravel().astype(np.float64)
     chance = 0.8 * chance / chance.sum() + 0.2 / chance.size
@@ -69,9 +70,7 @@ def draw(kind: str, songs: set[str], stems: dict[str, np.ndarray], *, rate: int,
     truth = []
     for name in STEMS:
         padded = np.pad(stems[name], ((0, 0), (grid.size // 2, x.shape[1] * grid.hop + grid.size)))
-        truth.append(
-            grid.transform(padded, size=grid.size, step=grid.hop, count=x.shape[1], keep=grid.bins).ravel()[drawn]
-        )
+        truth.append(grid.transform(padded, size=grid.size, step=grid.hop, count=x.shape[1]).ravel()[drawn])
     s = np.stack(truth, axis=1)
     return Mix(
         kind,
@@ -203,10 +202,7 @@ def fit(mixes: list[Mix], keep: list[str], bands: tuple[int, ...], *, steps: int
     prior = found[:knots].copy()
     shift = np.einsum("bfk,f->bk", per_band, mean)
     prior -= tents(np.array(PRIOR_HZ, np.float64), bands) @ shift
-    coefficients = dict(zip(keep, per_band.transpose(1, 0, 2), strict=True))
-    if "side" in coefficients:  # stems placed by rule lie apart more cleanly than in real mixes
-        coefficients["side"] = 0.5 * coefficients["side"]
-    return {"prior": prior, "coefficients": coefficients}
+    return {"prior": prior, "coefficients": dict(zip(keep, per_band.transpose(1, 0, 2), strict=True))}
 
 
 def design(features: np.ndarray, hertz: np.ndarray, bands: tuple[int, ...]) -> np.ndarray:
@@ -271,24 +267,35 @@ def show(table: Table) -> None:
     print("    },\n)")
 
 
+def render_songs(folder: Path) -> None:
+    """Render eight songs of known stems, 20 s each from the third bar on, where all stems play."""
+    for index, tonic in enumerate(("A", "C", "D", "E", "F", "G", "B", "D#")):
+        mode = "minor" if index % 2 else "major"
+        song = render_song(bpm=80 + 9 * index, tonic=tonic, mode=mode, bars=16, seed=100 + index, swing=(index % 3) / 3)
+        start = int(float(song.tempo_map.time_at(8)) * song.sample_rate)
+        stop = start + min(song.mix.frames - start, 20 * song.sample_rate)
+        target = folder / f"s{index}"
+        target.mkdir(parents=True)
+        for name, stem in {**song.stems, "mix": song.mix}.items():
+            stem.cut(start, stop).write(target / f"{name}.flac")
+
+
 def main() -> None:
     import torch
 
     torch.set_num_threads(1)
-    shared = Path(os.environ.get("AUDIOLAB_SHARED", ROOT.parent / "shared"))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=shared / "data" / "music" / "mdb")
-    parser.add_argument("--cache", type=Path, help="keep the drawn bins here (a pickle of your own making)")
+    parser.add_argument(
+        "--data", type=Path, help="songs with known stems; default: eight songs that the project renders"
+    )
     parser.add_argument("--final", action="store_true")
     parser.add_argument("--without", nargs="*", default=[], help="features to leave out")
     parser.add_argument("--flat", action="store_true", help="one coefficient for all frequencies")
     options = parser.parse_args()
-    if options.cache and options.cache.is_file():
-        mixes = pickle.loads(options.cache.read_bytes())
-    else:
-        mixes = training_mixes(options.data, (3, 28, 3))
-        if options.cache:
-            options.cache.write_bytes(pickle.dumps(mixes))
+    if options.data is None:
+        options.data = Path(tempfile.mkdtemp(prefix="rendered-songs-"))
+        render_songs(options.data)
+    mixes = training_mixes(options.data, (3, 28, 3))
     keep = [name for name in mixes[0].names if name not in options.without]
     bands = (400,) if options.flat else BAND_HZ
     if options.final:

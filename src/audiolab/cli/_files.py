@@ -77,19 +77,18 @@ def separate(
     params = params_from(sets, engine=engine, model=model, downmix=downmix or None)
     target = to or Path.cwd()
 
+    def work(file: Path, progress: Any) -> Any:
+        found = run(file, to=target, overwrite=overwrite, progress=progress, **params)
+        for note in found.notes:
+            typer.echo(f"audiolab: {note}", err=True)
+        return found.to_dict()
+
     def show(document: Any) -> str:
         lines = [f"{document['path']}: engine {document['engine']}, null {document['null_db']:.0f} dB"]
-        lines += [f"  note: {note}" for note in document.get("notes", ())]
         lines += [f"  {name:8} {stem['path']}" for name, stem in document["stems"].items()]
         return "\n".join(lines)
 
-    _each(
-        files,
-        lambda f, p: run(f, to=target, overwrite=overwrite, progress=p, **params).to_dict(),
-        show,
-        "separate",
-        as_json=as_json,
-    )
+    _each(files, work, show, "separate", as_json=as_json)
 
 
 @app.command(name="slice")

@@ -72,7 +72,6 @@ class Separation:
             "sample_rate": self.sample_rate,
             "frames": self.frames,
             "null_db": self.null_db,
-            "notes": list(self.notes),
             "stems": {
                 name: {"path": None if stem.path is None else str(stem.path), **stem.facts}
                 for name, stem in self.stems.items()
