@@ -90,6 +90,8 @@ class Spectral:
             tails = sums[:, :, size:]
             # The first window starts half its length before the first sample.
             ready = sums[:, :, lead:size][:, :, : source.frames - done]
+            if lead:
+                ready[:, :, : grid.hop] *= grid.first_gain[: ready.shape[2]]
             lead = 0
             done += ready.shape[2]
             yield {name: np.ascontiguousarray(ready[index]) for index, name in enumerate(STEMS)}
