@@ -37,6 +37,10 @@ class SpectralEngine:
         """Nothing is ever missing."""
         return None
 
+    def decide(self, options: Options) -> Options:
+        """Nothing to decide; see `Engine.decide`."""
+        return options
+
     def identify(self, options: Options) -> Identity:
         """Name the libraries that decide the low bits."""
         import scipy
