@@ -45,7 +45,7 @@ class Placed:
         network.own_segment = self._own
         if segment is not None and segment > float(self._own):
             raise ParameterError(f"separate: segment {segment:g} s is longer than the model's own {float(self._own):g}")
-        self.segment = Fraction(segment).limit_denominator(1000) if segment else self._own
+        self._wanted = self.segment = Fraction(segment).limit_denominator(1000) if segment else self._own
         self.remarks: list[str] = []
 
     @property
@@ -60,6 +60,7 @@ class Placed:
         says so.
         """
         self.remarks.clear()
+        self.segment = self._wanted
         self._place(self._asked)
         while self.device != "cpu":
             try:
@@ -70,6 +71,8 @@ class Placed:
                 self._free()
                 shorter = self.segment / 2
                 if shorter < _SHORTEST:
+                    self.segment = self._wanted
+                    self.remarks.clear()
                     self._leave("not even segments of a second fit into its memory")
                 else:
                     self.segment = shorter
