@@ -66,6 +66,10 @@ def separate(
     to: To = None,
     engine: Annotated[str | None, typer.Option(help="auto, spectral or demucs.")] = None,
     model: Annotated[str | None, typer.Option(help="Weights of the engine demucs, e.g. htdemucs.")] = None,
+    preset: Annotated[str | None, typer.Option(help="fast, default or best (slower).")] = None,
+    two_stems: Annotated[str | None, typer.Option(help="Only this stem and the rest, e.g. vocals.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
+    dtype: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
     downmix: Downmix = False,
     overwrite: Overwrite = False,
     sets: Sets = None,
@@ -74,7 +78,16 @@ def separate(
     """Separate songs into stems that add up to the song again."""
     from audiolab.stages import separate as run
 
-    params = params_from(sets, engine=engine, model=model, downmix=downmix or None)
+    params = params_from(
+        sets,
+        engine=engine,
+        model=model,
+        preset=preset,
+        two_stems=two_stems,
+        device=device,
+        dtype=dtype,
+        downmix=downmix or None,
+    )
     target = to or Path.cwd()
 
     def work(file: Path, progress: Any) -> Any:
@@ -85,7 +98,7 @@ def separate(
 
     def show(document: Any) -> str:
         lines = [f"{document['path']}: engine {document['engine']}, null {document['null_db']:.0f} dB"]
-        lines += [f"  {name:8} {stem['path']}" for name, stem in document["stems"].items()]
+        lines += [f"  {name:12} {stem['path']}" for name, stem in document["stems"].items()]
         return "\n".join(lines)
 
     _each(files, work, show, "separate", as_json=as_json)
