@@ -74,7 +74,15 @@ def test_times_survive_every_format(made):
 def test_json_reads_back(tmp_path):
     made = sheet(HELLO, AGAIN)
     paths = write_lyrics(made, tmp_path / "new", "song", formats=tuple(FORMATS))
-    assert [path.name for path in paths] == ["song.txt", "song.lrc", "song.enhanced.lrc", "song.srt", "song.json"]
+    assert [path.name for path in paths] == [
+        "song.txt",
+        "song.lrc",
+        "song.enhanced.lrc",
+        "song.srt",
+        "song.vtt",
+        "song.ass",
+        "song.json",
+    ]
     document = json.loads(paths[-1].read_text("utf-8"))
     assert document["path"] == "a.wav"
     assert document["segments"][0]["words"][1] == {"start": 1.7, "end": 2.5, "word": " world", "probability": 0.8}

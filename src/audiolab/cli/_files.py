@@ -186,6 +186,10 @@ def lyrics(
     engine: Annotated[str | None, typer.Option(help="auto or whisper.")] = None,
     model: Annotated[str | None, typer.Option(help="Whisper's model, e.g. small.")] = None,
     language: Annotated[str | None, typer.Option(help="en, es, fr...; default: detected.")] = None,
+    formats: Annotated[
+        str | None,
+        typer.Option(metavar="LIST", help="Any of txt,lrc,enhanced.lrc,srt,vtt,ass,json. [default: txt,lrc,srt,json]"),
+    ] = None,
     sets: Sets = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -193,6 +197,8 @@ def lyrics(
     from audiolab.stages import lyrics as run
 
     params = params_from(sets, engine=engine, model=model, language=language)
+    if formats is not None:
+        params["formats"] = [kind.strip() for kind in formats.split(",") if kind.strip()]
     target = to or Path.cwd()
 
     def show(document: Any) -> str:

@@ -12,7 +12,7 @@ from audiolab import weights
 from audiolab.audio import Block, BlockSource, as_source
 from audiolab.errors import ParameterError
 from audiolab.stages.base import Progress, no_progress
-from audiolab.stages.words.formats import DEFAULT_FORMATS, write_lyrics
+from audiolab.stages.words.formats import DEFAULT_FORMATS, check_formats, write_lyrics
 from audiolab.stages.words.sheet import LyricSheet
 from audiolab.stages.words.stage import SUGGESTED, Lyrics, LyricsParams, find_weights, make_engine
 from audiolab.stages.words.transcribing import transcribe
@@ -64,6 +64,7 @@ def lyrics(
         If a parameter is unknown or out of range, or Whisper knows no such language.
     """
     wanted = _params(params)
+    check_formats(formats)
     source = as_source(sound)
     hook = progress or no_progress
     if (wanted.engine != "auto" or wanted.model != "auto") and find_weights(wanted.model) is None:
