@@ -15,7 +15,7 @@ from audiolab.errors import AudioError, MissingDependency, ModelError, Parameter
 from audiolab.stages import words
 from audiolab.stages.base import SoundInput, StageInput, StageSkipped
 from audiolab.stages.registry import get_stage
-from audiolab.stages.words import LyricsParams, stage, whisper_engine
+from audiolab.stages.words import LyricsParams, choosing, whisper_engine
 from audiolab.weights import File, Member, Model, fetching, store
 
 from .conftest import DIMS, WORDS
@@ -175,8 +175,9 @@ def test_official_names_bring_their_own_alignment_heads(checkpoint, monkeypatch)
 
 
 def test_without_the_package(monkeypatch):
-    monkeypatch.setattr(stage, "whisper_installed", lambda: False)
-    monkeypatch.setattr(whisper_engine, "whisper_installed", lambda: False)
+    for module in (choosing, whisper_engine):
+        monkeypatch.setattr(module, "whisper_installed", lambda: False)
+    monkeypatch.setattr(choosing, "faster_whisper_installed", lambda: False)
     with pytest.raises(StageSkipped, match=r"audiolab\[lyrics\]"):
         get_stage("lyrics").resolve(LyricsParams())
     with pytest.raises(MissingDependency, match=r"audiolab\[lyrics\]"):
@@ -283,7 +284,7 @@ def test_a_known_speech(shared_data, monkeypatch):
     """With real weights in the user's folder of models, the words of a well-known speech come out."""
     monkeypatch.delenv("AUDIOLAB_HOME")
     get_settings.cache_clear()
-    if stage.find_weights("auto") is None:
+    if choosing.find_weights("auto") is None:
         pytest.skip("needs Whisper's weights: audiolab models pull base")
     sheet = words.lyrics(shared_data / "music" / "speech" / "jfk.flac", language="en")
     assert "what you can do for your country" in sheet.text.lower()

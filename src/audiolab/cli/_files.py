@@ -183,7 +183,7 @@ def midi(
 def lyrics(
     files: Files,
     to: To = None,
-    engine: Annotated[str | None, typer.Option(help="auto or whisper.")] = None,
+    engine: Annotated[str | None, typer.Option(help="auto, whisper or faster-whisper.")] = None,
     model: Annotated[str | None, typer.Option(help="Whisper's model, e.g. small.")] = None,
     language: Annotated[str | None, typer.Option(help="en, es, fr...; default: detected.")] = None,
     formats: Annotated[

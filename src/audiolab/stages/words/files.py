@@ -12,9 +12,10 @@ from audiolab import weights
 from audiolab.audio import Block, BlockSource, as_source
 from audiolab.errors import ParameterError
 from audiolab.stages.base import Progress, no_progress
+from audiolab.stages.words.choosing import SUGGESTED, find_weights
 from audiolab.stages.words.formats import DEFAULT_FORMATS, check_formats, write_lyrics
 from audiolab.stages.words.sheet import LyricSheet
-from audiolab.stages.words.stage import SUGGESTED, Lyrics, LyricsParams, find_weights, make_engine
+from audiolab.stages.words.stage import Lyrics, LyricsParams, make_engine
 from audiolab.stages.words.transcribing import transcribe
 from audiolab.stages.words.whisper_engine import require_whisper
 
@@ -36,14 +37,14 @@ def lyrics(
     sound : path, Audio, BlockSource or (array, sample_rate)
         Mono or stereo, any rate.
     to : path-like, optional
-        A folder, which gets `<name>.txt`, `.lrc`, `.srt` and `.json`.
+        A folder, which gets `<name>.txt` and so on.
     formats : sequence of str
         What to write there; see `FORMATS`.
     progress : Progress, optional
         Called with work done and work in all.
     **params
-        Fields of `LyricsParams`: engine, model, language, beam_size, gate_db, downmix. With engine or model named,
-        missing official weights are fetched first (unless AUDIOLAB_OFFLINE is set).
+        Fields of `LyricsParams`: engine, model, language, beam_size, dtype, gate_db, downmix. With engine or model
+        named, missing official weights of openai-whisper are fetched first (unless AUDIOLAB_OFFLINE is set).
 
     Returns
     -------
@@ -57,7 +58,7 @@ def lyrics(
     ModelError
         If the named weights are not here and cannot be fetched; the message tells the two ways to get them.
     MissingDependency
-        If openai-whisper is not installed.
+        If the engine's package is not installed.
     AudioError
         If the file cannot be read, or has more than two channels and `downmix` is off.
     ParameterError
@@ -67,9 +68,7 @@ def lyrics(
     check_formats(formats)
     source = as_source(sound)
     hook = progress or no_progress
-    if (wanted.engine != "auto" or wanted.model != "auto") and find_weights(wanted.model) is None:
-        require_whisper()
-        weights.ensure(SUGGESTED if wanted.model == "auto" else wanted.model, lambda done, total: hook(0.0, 1.0))
+    _fetch(wanted, hook)
     resolved = Lyrics().resolve(wanted)
     resolved = replace(resolved, profile={**resolved.profile, "threads": str(_cores())})
     chosen = resolved.params
@@ -97,6 +96,15 @@ def lyrics(
         return sheet
     name = Path(source.name).stem.replace("/", "_") or "lyrics"
     return replace(sheet, files=write_lyrics(sheet, to, name, formats=formats))
+
+
+def _fetch(wanted: LyricsParams, hook: Progress) -> None:
+    """Get named official weights of openai-whisper; faster-whisper's are never fetched."""
+    if wanted.engine == "faster-whisper" or (wanted.engine, wanted.model) == ("auto", "auto"):
+        return
+    if find_weights(wanted.model, wanted.engine) is None:
+        require_whisper()
+        weights.ensure(SUGGESTED if wanted.model == "auto" else wanted.model, lambda done, total: hook(0.0, 1.0))
 
 
 def _params(params: dict[str, Any]) -> LyricsParams:
