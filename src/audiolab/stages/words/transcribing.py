@@ -11,10 +11,18 @@ from audiolab.audio import Audio, BlockSource, Mono, Resampled, Seconds, View, r
 from audiolab.stages.base import Progress, no_progress
 from audiolab.stages.words.flags import FLAGS, doubts, repeats
 from audiolab.stages.words.hearing import ENGINE_RATE, Heard, Transcriber
+from audiolab.stages.words.joining import join
 from audiolab.stages.words.sheet import Line, Word
-from audiolab.stages.words.voice import Window, frame_levels, pack, voice_spans
+from audiolab.stages.words.voice import (
+    OVERLAP_SECONDS,
+    Window,
+    frame_levels,
+    pack,
+    thresholds,
+    voice_spans,
+)
 
-__all__ = ["transcribe"]
+__all__ = ["find_language", "listen", "transcribe", "window_audio"]
 
 _LISTEN_FOR_LANGUAGE = 3
 """Windows that the language is taken from: those with the most voice."""
@@ -59,25 +67,39 @@ def transcribe(
         Of the language, if it was found here.
     """
     source = require_stereo(source, downmix=downmix)
-    levels = frame_levels(source, lambda done, total: progress(0.05 * done / max(total, 1), 1.0))
-    spans = voice_spans(levels, source.sample_rate, source.frames, gate_db=gate_db)
-    windows = pack(spans, levels, source.sample_rate)
+    windows = listen(source, gate_db, lambda done, total: progress(0.05 * done / max(total, 1), 1.0))
     if not windows:
         progress(1.0, 1.0)
         return [], language, None
     probability = None
     if language is None:
-        language, probability = _language(source, windows, engine)
+        language, probability = find_language(source, windows, engine)
     progress(0.1, 1.0)
     lines: list[Line] = []
+    last: list[Line] = []
     for index, window in enumerate(windows):
-        for heard in engine.transcribe(_audio(source, window), language=language, seed=index):
-            lines += _lines(heard, window)
+        found = []
+        for heard in engine.transcribe(window_audio(source, window), language=language, seed=index):
+            found += _lines(heard, window)
+        if window.overlapping:
+            last, found = join(last, found, cut=window.cut / source.sample_rate, reach=OVERLAP_SECONDS)
+        lines += last
+        last = found
         progress(0.1 + 0.9 * (index + 1) / len(windows), 1.0)
-    return _mark_repeats(_in_order(lines)), language, probability
+    return _mark_repeats(_in_order(lines + last)), language, probability
 
 
-def _audio(source: BlockSource, window: Window) -> NDArray[np.float32]:
+def listen(source: BlockSource, gate_db: float, progress: Progress = no_progress) -> list[Window]:
+    """Find where a sound holds voice, and pack that into windows."""
+    levels = frame_levels(source, progress)
+    bounds = thresholds(levels, gate_db)
+    if bounds is None:
+        return []
+    spans = voice_spans(levels, source.sample_rate, source.frames, gate_db=gate_db)
+    return pack(spans, levels, source.sample_rate, closing_db=bounds[1])
+
+
+def window_audio(source: BlockSource, window: Window) -> NDArray[np.float32]:
     """Read a window: mono, 16 kHz, its spans joined."""
     pieces = [
         Audio.from_source(Resampled(Mono(View(source, span.start, span.stop)), ENGINE_RATE)).samples[0]
@@ -86,12 +108,12 @@ def _audio(source: BlockSource, window: Window) -> NDArray[np.float32]:
     return np.concatenate(pieces)
 
 
-def _language(source: BlockSource, windows: Sequence[Window], engine: Transcriber) -> tuple[str, float]:
+def find_language(source: BlockSource, windows: Sequence[Window], engine: Transcriber) -> tuple[str, float]:
     """Ask about the windows with the most voice and weigh the answers by their length."""
     chosen = sorted(windows, key=lambda window: -window.duration)[:_LISTEN_FOR_LANGUAGE]
     votes: dict[str, float] = {}
     for window in chosen:
-        for code, p in engine.languages(_audio(source, window)).items():
+        for code, p in engine.languages(window_audio(source, window)).items():
             votes[code] = votes.get(code, 0.0) + p * window.duration
     total = sum(window.duration for window in chosen)
     code, weight = max(votes.items(), key=lambda pair: (pair[1], pair[0]))
