@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from audiolab.stages.words import Heard, HeardWord
+from audiolab.stages.words.matching import matches, words_of
 
 RATE = 16_000
 CELL = RATE // 100
@@ -88,3 +89,49 @@ class Listener:
         if not heard:
             return []
         return [Heard(heard[0].start, heard[-1].end, "".join(word.word for word in heard), tuple(heard))]
+
+
+class BadListener(Listener):
+    """Mishears, or does not hear at all, some of the words."""
+
+    def __init__(self, words: list[Sung], misheard=(), unheard=()):
+        super().__init__(words)
+        self.misheard, self.unheard = set(misheard), set(unheard)
+
+    def transcribe(self, audio, *, language, seed):
+        kept = self.words
+        self.words = [
+            Sung(word.start, word.stop, "hmm" if i in self.misheard else "" if i in self.unheard else word.text)
+            for i, word in enumerate(kept)
+        ]
+        try:
+            heard = super().transcribe(audio, language=language, seed=seed)
+        finally:
+            self.words = kept
+        found = []
+        for one in heard:
+            words = tuple(word for word in one.words if word.word.strip(" ~"))
+            if words:
+                found.append(Heard(words[0].start, words[-1].end, "".join(word.word for word in words), words))
+        return found
+
+
+class AligningListener(BadListener):
+    """Also times a given text: every word that is sung in the window, in order; others go in between."""
+
+    def align(self, audio, text, *, language):
+        assert text.startswith(" ")
+        segments = Listener(self.words).transcribe(audio, language=language, seed=0)
+        heard = [word for segment in segments for word in segment.words]
+        given = [f" {word}" for word in text[1:].split(" ")]
+        keys = [["".join(words_of(word)) for word in side] for side in (given, [word.word for word in heard])]
+        pairs = dict(matches(*keys))
+        pieces, at = [], 0.0
+        for i, word in enumerate(given):
+            if i in pairs:
+                one = heard[pairs[i]]
+                pieces.append(HeardWord(one.start, one.end, word, 0.8))
+                at = one.end
+            else:
+                pieces.append(HeardWord(at, at, word, 0.01))
+        return pieces

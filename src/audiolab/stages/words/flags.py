@@ -7,6 +7,7 @@ no-speech           the model itself thinks that there is no speech (above 0.6) 
 low-probability     the mean log probability of the tokens is below -1
 outside-voice       words are timed where no voice was handed over
 repeat              the third or later time in a row that the same line comes, or a line that loops in itself
+unaligned           the text was given, and nothing of the line was found: its times are guessed
 stock-phrase        what recognisers learnt from subtitles of films ("thanks for watching")
 """
 
@@ -20,7 +21,7 @@ from audiolab.stages.words.hearing import Heard
 
 __all__ = ["FLAGS", "doubts", "normalized", "repeats"]
 
-FLAGS = ("compression-ratio", "no-speech", "low-probability", "outside-voice", "repeat", "stock-phrase")
+FLAGS = ("compression-ratio", "no-speech", "low-probability", "outside-voice", "repeat", "stock-phrase", "unaligned")
 
 # The first three thresholds are those with which Whisper itself tries again.
 _COMPRESSION, _NO_SPEECH, _LOG_PROBABILITY = 2.4, 0.6, -1.0

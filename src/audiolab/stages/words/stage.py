@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import Field
 
 from audiolab import weights
+from audiolab.audio import BlockSource
 from audiolab.errors import ModelError
-from audiolab.stages.base import Params, Resolved, Stage, StageInput, StageOutput, Takes, Wants
+from audiolab.stages.base import Params, Progress, Resolved, Stage, StageInput, StageOutput, Takes, Wants
+from audiolab.stages.words.aligning import align_text
 from audiolab.stages.words.choosing import Choice, choose, load_engine, profile_of
 from audiolab.stages.words.hearing import Transcriber
 from audiolab.stages.words.languages import language_code
-from audiolab.stages.words.sheet import LyricSheet
+from audiolab.stages.words.sheet import Line, LyricSheet
 from audiolab.stages.words.transcribing import transcribe
 
-__all__ = ["Lyrics", "LyricsParams", "make_engine"]
+__all__ = ["Lyrics", "LyricsParams", "make_engine", "remarks_on", "write_down"]
 
 
 class LyricsParams(Params):
@@ -32,6 +35,7 @@ class LyricsParams(Params):
     )
     gate_db: float = Field(30.0, gt=0, le=90, description="How far below the loud moments a voice may begin")
     downmix: bool = Field(False, description="Take sounds of more than two channels, mixed to stereo")
+    text: str | None = Field(None, description="The lyrics, if they are known: then only their times are found")
 
 
 class Lyrics(Stage):
@@ -74,14 +78,7 @@ class Lyrics(Stage):
         params = resolved.params
         assert isinstance(params, LyricsParams)
         source = job.sound.source
-        lines, language, probability = transcribe(
-            source,
-            make_engine(resolved),
-            language=params.language,
-            gate_db=params.gate_db,
-            downmix=params.downmix,
-            progress=job.progress,
-        )
+        lines, language, probability = write_down(source, make_engine(resolved), params, job.progress)
         sheet = LyricSheet(
             job.sound.name,
             language,
@@ -91,11 +88,31 @@ class Lyrics(Stage):
             tuple(lines),
             source.frames / source.sample_rate,
         )
-        notes = () if lines else (f"{job.sound.name}: no words found",)
+        notes = tuple(f"{job.sound.name}: {remark}" for remark in remarks_on(lines))
         facts: dict[str, Any] = {"words": len(sheet.words)}
         if language is not None:
             facts["language"] = language
         return StageOutput(document=sheet.document(), facts=facts, notes=notes)
+
+
+def write_down(
+    source: BlockSource, engine: Transcriber, params: LyricsParams, progress: Progress
+) -> tuple[list[Line], str | None, float | None]:
+    """Transcribe a sound, or align the known text with it."""
+    gate_db, downmix = params.gate_db, params.downmix
+    if params.text is None:
+        return transcribe(source, engine, language=params.language, gate_db=gate_db, downmix=downmix, progress=progress)
+    return align_text(
+        source, engine, params.text, language=params.language, gate_db=gate_db, downmix=downmix, progress=progress
+    )
+
+
+def remarks_on(lines: Sequence[Line]) -> tuple[str, ...]:
+    """Say what a user should know about the result."""
+    if not lines:
+        return ("no words found",)
+    lost = sum("unaligned" in line.flags and bool(line.words) for line in lines)
+    return (f"{lost} of {len(lines)} lines were not found; their times are guessed",) if lost else ()
 
 
 def make_engine(resolved: Resolved) -> Transcriber:

@@ -22,7 +22,7 @@ from audiolab.stages.words.voice import (
     voice_spans,
 )
 
-__all__ = ["find_language", "listen", "transcribe", "window_audio"]
+__all__ = ["find_language", "hear", "listen", "transcribe", "window_audio"]
 
 _LISTEN_FOR_LANGUAGE = 3
 """Windows that the language is taken from: those with the most voice."""
@@ -75,6 +75,18 @@ def transcribe(
     if language is None:
         language, probability = find_language(source, windows, engine)
     progress(0.1, 1.0)
+    lines = hear(source, engine, windows, language, lambda done, total: progress(0.1 + 0.9 * done / total, 1.0))
+    return _mark_repeats(lines), language, probability
+
+
+def hear(
+    source: BlockSource,
+    engine: Transcriber,
+    windows: Sequence[Window],
+    language: str,
+    progress: Progress = no_progress,
+) -> list[Line]:
+    """Transcribe windows and join their lines, times in the sound."""
     lines: list[Line] = []
     last: list[Line] = []
     for index, window in enumerate(windows):
@@ -85,8 +97,8 @@ def transcribe(
             last, found = join(last, found, cut=window.cut / source.sample_rate, reach=OVERLAP_SECONDS)
         lines += last
         last = found
-        progress(0.1 + 0.9 * (index + 1) / len(windows), 1.0)
-    return _mark_repeats(_in_order(lines + last)), language, probability
+        progress(index + 1, len(windows))
+    return _in_order(lines + last)
 
 
 def listen(source: BlockSource, gate_db: float, progress: Progress = no_progress) -> list[Window]:
