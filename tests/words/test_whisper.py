@@ -88,7 +88,8 @@ def test_a_sound_goes_all_the_way(imported, tmp_path):
     assert all(word["probability"] > 0.9 for word in document["segments"][0]["words"])
     assert document["segments"][0]["flags"] == []
     for line in document["segments"]:
-        assert set(line) == {"start", "end", "text", "flags", "words"}
+        assert set(line) == {"start", "end", "text", "flags", "words", "evidence"}
+        assert set(line["evidence"]) == {"average_log_probability", "compression_ratio", "no_speech_probability"}
         assert 0.7 <= line["start"] <= line["end"] <= 5.3
         for word in line["words"]:
             assert 0.7 <= word["start"] <= word["end"] <= 5.3

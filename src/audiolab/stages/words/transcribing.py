@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from audiolab.stages.base import Progress, no_progress
 from audiolab.stages.words.flags import FLAGS, doubts, repeats
 from audiolab.stages.words.hearing import ENGINE_RATE, Heard, Transcriber
 from audiolab.stages.words.joining import join
-from audiolab.stages.words.sheet import Line, Word
+from audiolab.stages.words.sheet import Evidence, Line, Word
 from audiolab.stages.words.voice import (
     OVERLAP_SECONDS,
     Window,
@@ -138,10 +139,11 @@ def _lines(heard: Heard, window: Window) -> list[Line]:
     if not text:
         return []
     outside = window.duration + _SLACK_SECONDS
+    evidence = Evidence(heard.average_log_probability, heard.compression_ratio, heard.no_speech_probability)
     if not heard.words:
         index, start = window.place(heard.start)
         flags = [*doubts(heard, text), *(["outside-voice"] if heard.start > outside else [])]
-        return [Line(start, max(window.within(index, heard.end), start), text, (), _sorted(flags))]
+        return [Line(start, max(window.within(index, heard.end), start), text, (), _sorted(flags), evidence)]
     groups: list[list[Word]] = []
     last_index = None
     strayed = False
@@ -157,7 +159,7 @@ def _lines(heard: Heard, window: Window) -> list[Line]:
     for words in groups:
         own = "".join(word.word for word in words).strip() if len(groups) > 1 else text
         flags = [*doubts(heard, own), *(["outside-voice"] if strayed else [])]
-        lines.append(Line(words[0].start, max(word.end for word in words), own, tuple(words), _sorted(flags)))
+        lines.append(Line(words[0].start, max(word.end for word in words), own, tuple(words), _sorted(flags), evidence))
     return lines
 
 
@@ -178,6 +180,6 @@ def _in_order(lines: list[Line]) -> list[Line]:
 def _mark_repeats(lines: list[Line]) -> list[Line]:
     marks = repeats([line.text for line in lines])
     return [
-        Line(line.start, line.end, line.text, line.words, _sorted([*line.flags, "repeat"])) if mark else line
+        replace(line, flags=_sorted([*line.flags, "repeat"])) if mark else line
         for line, mark in zip(lines, marks, strict=True)
     ]
