@@ -41,6 +41,7 @@ class Heard:
     no_speech_probability: float = 0.0
 
 
+@runtime_checkable
 class Transcriber(Protocol):
     """An engine with its model loaded."""
 
