@@ -114,6 +114,18 @@ def test_a_long_span_is_cut_where_it_is_quietest():
     assert windows[1] == Window((Span(20_010, 40_000),), 1000, overlapping=True, cut=22_010)
 
 
+def test_spans_are_cut_in_pauses_to_fill_windows():
+    levels = np.full(5000, -10.0)
+    levels[2200:2220] = -60  # at 44.2 s
+    spans = [Span(0, 20_000), Span(40_000, 60_000)]
+    windows = pack(spans, levels, 1000, closing_db=-40)
+    assert [window.spans for window in windows] == [(spans[0], Span(40_000, 44_200)), (Span(44_200, 60_000),)]
+    assert [window.spans for window in pack(spans, levels, 1000)] == [(spans[0],), (spans[1],)]
+    levels[2200:2220] = -10
+    levels[2070:2090] = -60  # too near to the beginning
+    assert [window.spans for window in pack(spans, levels, 1000, closing_db=-40)] == [(spans[0],), (spans[1],)]
+
+
 def test_a_long_span_is_cut_in_a_pause_without_overlap():
     levels = np.full(5000, -10.0)
     levels[1100] = -70

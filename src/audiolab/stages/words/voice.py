@@ -35,6 +35,8 @@ _PAD_SECONDS = 0.25
 _CUT_SEARCH_SECONDS = 10.0
 _PAUSE_SECONDS = 0.2
 """A pause of this length is no part of a word, so that a cut within it needs no overlap."""
+_SHORTEST_PIECE_SECONDS = 2.0
+"""Of a span that is cut in a pause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,66 +160,61 @@ def pack(
 ) -> list[Window]:
     """Join spans to windows of at most 28 s.
 
-    Longer spans are cut: in their longest pause (frames below `closing_db`, at least 0.2 s) of the 10 s before the
-    window is full, else at the quietest moment there, and then the windows overlap by two seconds on both sides.
+    A span that does not fit any more is cut in the longest pause (frames below `closing_db`, at least 0.2 s) of the
+    10 s before the window is full. Without a pause it begins the next window; if it is longer than that, it is cut at
+    the quietest moment, and the two windows overlap by two seconds on both sides of the cut.
     """
     room = to_frames(WINDOW_SECONDS, sample_rate)
+    overlap = to_frames(OVERLAP_SECONDS, sample_rate)
     windows: list[Window] = []
-    current: list[_Piece] = []
-    used = 0
+    current: list[Span] = []
+    handover: Frames | None = None
 
     def close() -> None:
-        first = current[0]
-        played = tuple(piece.played for piece in current)
-        windows.append(Window(played, sample_rate, first.cut is not None, first.cut or 0))
+        windows.append(Window(tuple(current), sample_rate, handover is not None, handover or 0))
+        current.clear()
 
-    for piece in (piece for span in spans for piece in _cut(span, levels, sample_rate, room, closing_db)):
-        length = piece.played.stop - piece.played.start
-        if current and used + length > room:
+    for span in spans:
+        start = span.start
+        while True:
+            left = room - sum(held.stop - held.start for held in current)
+            if span.stop - start <= left:
+                current.append(Span(start, span.stop))
+                break
+            at = _pause(levels, Span(start, span.stop), left, sample_rate, closing_db)
+            if at is None and not current:
+                at = _quietest(levels, start + room - overlap, sample_rate)
+                current.append(Span(start, at + overlap))
+                close()
+                start, handover = at - overlap, at
+                continue
+            if at is not None:
+                current.append(Span(start, at))
+                start = at
             close()
-            current, used = [], 0
-        current.append(piece)
-        used += length
+            handover = None
     if current:
         close()
     return windows
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """A part of a span; with `cut` it begins before the part before it ended."""
-
-    played: Span
-    cut: Frames | None = None
-
-
-def _cut(span: Span, levels: NDArray[np.float64], sample_rate: int, room: Frames, closing_db: float) -> list[_Piece]:
-    """Cut a span to pieces of at most `room`, two of which never fit into one window."""
+def _quietest(levels: NDArray[np.float64], stop: Frames, sample_rate: int) -> Frames:
+    """Give the middle of the quietest frame of the 10 s before `stop`."""
     size = max(to_frames(FRAME_SECONDS, sample_rate), 1)
-    search = to_frames(_CUT_SEARCH_SECONDS, sample_rate)
-    overlap = to_frames(OVERLAP_SECONDS, sample_rate)
-    pieces = []
-    start, cut = span.start, None
-    while span.stop - start > room:
-        pause = _pause(levels, (start + room - search) // size, (start + room) // size, closing_db)
-        if pause is not None:
-            at = min(pause * size, start + room)
-            pieces.append(_Piece(Span(start, at), cut))
-            start, cut = at, None
-            continue
-        first, last = (start + room - overlap - search) // size, (start + room - overlap) // size
-        quietest = int(np.argmin(levels[first:last])) + first
-        # In the middle of the quietest frame.
-        at = min(quietest * size + size // 2, start + room - overlap)
-        pieces.append(_Piece(Span(start, at + overlap), cut))
-        start, cut = at - overlap, at
-    return [*pieces, _Piece(Span(start, span.stop), cut)]
+    first = (stop - to_frames(_CUT_SEARCH_SECONDS, sample_rate)) // size
+    return min((int(np.argmin(levels[first : stop // size])) + first) * size + size // 2, stop)
 
 
-def _pause(levels: NDArray[np.float64], first: int, last: int, closing_db: float) -> int | None:
-    """Give the middle frame of the longest pause between two frames, if one is long enough."""
-    quiet = levels[first:last] < closing_db
+def _pause(levels: NDArray[np.float64], span: Span, left: Frames, sample_rate: int, closing_db: float) -> Frames | None:
+    """Give the middle of the longest pause in which a span can be cut to fit, if there is one."""
+    size = max(to_frames(FRAME_SECONDS, sample_rate), 1)
+    shortest = to_frames(_SHORTEST_PIECE_SECONDS, sample_rate)
+    first = max(left - to_frames(_CUT_SEARCH_SECONDS, sample_rate), shortest)
+    begin, stop = (span.start + first) // size, min(span.start + left, span.stop - shortest) // size
+    if begin >= stop:
+        return None
+    quiet = levels[begin:stop] < closing_db
     edges = np.flatnonzero(np.diff(np.concatenate([[False], quiet, [False]]).astype(np.int8)))
-    runs = [(int(stop - start), int(start + stop) // 2) for start, stop in zip(edges[::2], edges[1::2], strict=True)]
+    runs = [(int(b - a), int(a + b) // 2) for a, b in zip(edges[::2], edges[1::2], strict=True)]
     length, middle = max(runs, default=(0, 0))
-    return first + middle if length * FRAME_SECONDS >= _PAUSE_SECONDS else None
+    return (begin + middle) * size if length * FRAME_SECONDS >= _PAUSE_SECONDS else None
