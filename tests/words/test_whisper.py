@@ -10,7 +10,6 @@ import pytest
 
 from audiolab import weights
 from audiolab.audio import Audio
-from audiolab.config import get_settings
 from audiolab.errors import AudioError, MissingDependency, ModelError, ParameterError
 from audiolab.stages import words
 from audiolab.stages.base import SoundInput, StageInput, StageSkipped
@@ -277,15 +276,3 @@ def test_the_declarations():
     assert found.takes.accepts("stem", "vocals")
     assert not found.takes.accepts("stem", "drums")
     assert found.takes.accepts("song", None)
-
-
-@pytest.mark.shared
-@pytest.mark.slow
-def test_a_known_speech(shared_data, monkeypatch):
-    """With real weights in the user's folder of models, the words of a well-known speech come out."""
-    monkeypatch.delenv("AUDIOLAB_HOME")
-    get_settings.cache_clear()
-    if choosing.find_weights("auto") is None:
-        pytest.skip("needs Whisper's weights: audiolab models pull base")
-    sheet = words.lyrics(shared_data / "music" / "speech" / "jfk.flac", language="en")
-    assert "what you can do for your country" in sheet.text.lower()
