@@ -196,9 +196,16 @@ def midi(
 def lyrics(
     files: Files,
     to: To = None,
-    engine: Annotated[str | None, typer.Option(help="auto or whisper.")] = None,
+    engine: Annotated[str | None, typer.Option(help="auto, whisper or faster-whisper.")] = None,
     model: Annotated[str | None, typer.Option(help="Whisper's model, e.g. small.")] = None,
     language: Annotated[str | None, typer.Option(help="en, es, fr...; default: detected.")] = None,
+    text: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The lyrics, if they are known: only their times are found.")
+    ] = None,
+    formats: Annotated[
+        str | None,
+        typer.Option(metavar="LIST", help="Any of txt,lrc,enhanced.lrc,srt,vtt,ass,json. [default: txt,lrc,srt,json]"),
+    ] = None,
     sets: Sets = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -206,6 +213,10 @@ def lyrics(
     from audiolab.stages import lyrics as run
 
     params = params_from(sets, engine=engine, model=model, language=language)
+    if text is not None:
+        params["text_file"] = text
+    if formats is not None:
+        params["formats"] = [kind.strip() for kind in formats.split(",") if kind.strip()]
     target = to or Path.cwd()
 
     def show(document: Any) -> str:
