@@ -170,7 +170,9 @@ def f_by_class(said: NDArray[np.bool_], struck: NDArray[np.bool_]) -> NDArray[np
     return np.asarray(2 * hits / np.maximum(1, said.sum(axis=0) + struck.sum(axis=0)))
 
 
-def refit(data: Path, config: ClassifierConfig, folder: Path, *, loops: int, seed: int) -> dict[str, Any]:
+def refit(
+    data: Path, config: ClassifierConfig, folder: Path, *, loops: int = LOOPS, seed: int = 1, rendered: int = 40
+) -> dict[str, Any]:
     """Replace the drum head in a model's folder; encoder and label head stay as they are.
 
     Returns
@@ -184,7 +186,9 @@ def refit(data: Path, config: ClassifierConfig, folder: Path, *, loops: int, see
     entries = [entry for entry in read_manifest(data, labels=config.labels) if entry.ships]
     kits = read_kits(entries, config)
     drums = dict(config.drums)
-    made = [Entry(Path(f"{label}-{2 * _FIRST + i}"), RENDERED, label) for label in config.labels for i in range(40)]
+    made = [
+        Entry(Path(f"{label}-{2 * _FIRST + i}"), RENDERED, label) for label in config.labels for i in range(rendered)
+    ]
     singles = single_examples([*entries, *made], config, encoder, variants=3)
     parts = [
         loop_examples(part, drums, encoder, loops=loops // 2, seed=seed + number)
@@ -251,9 +255,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--to", type=Path, default=MODEL_FOLDER, help="the model's folder")
     parser.add_argument("--loops", type=int, default=LOOPS)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--rendered", type=int, default=40, help="rendered single sounds of each label")
     options = parser.parse_args(arguments)
     try:
-        found = refit(options.data, load_config(options.config), options.to, loops=options.loops, seed=options.seed)
+        config = load_config(options.config)
+        found = refit(
+            options.data, config, options.to, loops=options.loops, seed=options.seed, rendered=options.rendered
+        )
     except AudiolabError as error:
         print(f"audiolab: {error}", file=sys.stderr)
         return 1

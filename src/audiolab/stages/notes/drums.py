@@ -31,15 +31,15 @@ CYMBAL = "cymbal"
 """The classifier's one class for crash and ride; its labels tell them apart."""
 
 DRUM_THRESHOLDS: Mapping[str, float] = {
-    "kick": 0.5,
-    "snare": 0.5,
-    "clap": 0.5,
-    "rim": 0.5,
-    "closed_hat": 0.5,
-    "open_hat": 0.5,
-    "cymbal": 0.5,
-    "tom": 0.5,
-    "percussion": 0.5,
+    "kick": 0.38,
+    "snare": 0.37,
+    "clap": 0.18,
+    "rim": 0.23,
+    "closed_hat": 0.3,
+    "open_hat": 0.27,
+    "cymbal": 0.22,
+    "tom": 0.32,
+    "percussion": 0.33,
 }
 """Least probability of each class at an onset: the best F on rendered loops whose sounds the head had not heard
 (`python -m audiolab.training.drum_head`, which writes them into the model's scores.json as `drum_loops`)."""
