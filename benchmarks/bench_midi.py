@@ -181,10 +181,8 @@ def main() -> None:
         print(f"  ratio in process {report['ratio_in_process']:.2f}, command line {report['ratio_command']:.2f}")
         print(f"  notes equal: {'yes' if report['notes_equal'] else 'no'}")
     for row in report["memory"]:
-        print(
-            f"  {row['preset']:12} {row['minutes']:6.0f} min: {row['seconds']:7.1f} s, {row['notes']} notes, ", end=""
-        )
-        print(f"peak {row['peak_mb']:.0f} MB")
+        took = f"{row['seconds']:7.1f} s, {row['notes']} notes, peak {row['peak_mb']:.0f} MB"
+        print(f"  {row['preset']:12} {row['minutes']:6.0f} min: {took}")
     if arguments.json:
         arguments.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
