@@ -129,12 +129,23 @@ class Repeated:
                 yield block
 
 
+PEAK = """
+import resource
+from pathlib import Path
+status = Path("/proc/self/status")
+if status.exists():  # ru_maxrss would begin at what the parent had when it forked
+    peak = next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+else:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+"""
+
+
 def measure_memory(path: Path, minutes: float, preset: str) -> dict[str, Any]:
     code = (
-        "import resource, sys, time; from pathlib import Path; from bench_midi import Repeated; "
+        "import time; from pathlib import Path; from bench_midi import Repeated; "
         "from audiolab.stages import notes; b = time.perf_counter(); "
         f"n = notes.midi(Repeated(Path({str(path)!r}), {minutes}), preset={preset!r}, bpm=120); "
-        "print(len(n), time.perf_counter() - b, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+        f"s = time.perf_counter() - b\n{PEAK}\nprint(len(n), s, peak / 1024)"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import tempfile
@@ -52,6 +53,7 @@ def log_bench(found: Bench, uri: str | None = None) -> str:
     if find_spec("mlflow") is None:
         raise MissingDependency("logging benchmarks needs MLflow: pip install 'audiolab[train]'")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    logging.getLogger("mlflow").setLevel(logging.WARNING)  # it announces every table that it makes
     from mlflow import MlflowClient
 
     address = uri or tracking_uri()
