@@ -177,6 +177,9 @@ def midi(
     to: To = None,
     preset: Annotated[str | None, typer.Option(help="`basic-pitch` for the upstream thresholds, or auto.")] = None,
     bpm: Annotated[float | None, typer.Option(help="Tempo for the file; default: found by `analyze`.")] = None,
+    multitrack: Annotated[
+        Path | None, typer.Option("--multitrack", help="Write all files (stems of one song) as tracks of FILE.mid.")
+    ] = None,
     sets: Sets = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -184,12 +187,31 @@ def midi(
     from audiolab.stages import midi as run
 
     params = params_from(sets, preset=preset, bpm=bpm)
+    if multitrack is not None:
+        _multitrack(files, multitrack, to, params, as_json=as_json)
+        return
     target = to or Path.cwd()
 
     def show(document: Any) -> str:
         return f"{document['midi']}: {len(document['notes'])} notes at {document['bpm']:.2f} bpm"
 
     _each(files, lambda f, p: run(f, to=target, progress=p, **params).to_dict(), show, "midi", as_json=as_json)
+
+
+def _multitrack(files: list[Path], target: Path, to: Path | None, params: dict[str, Any], *, as_json: bool) -> None:
+    """Write one MIDI file of several stems."""
+    from audiolab.stages.notes import multitrack as run
+
+    with bar(f"midi {target.name}", quiet=as_json) as progress:
+        found = run(files, target if to is None else to / target, progress=progress, **params)
+    for remark in found.remarks:
+        typer.echo(f"audiolab: {remark}", err=True)
+    if as_json:
+        print_json(found.to_dict())
+        return
+    for part in found.parts:
+        echo(f"  {part.document['name']:8} {len(part.notes):5} notes  {part.path}")
+    echo(f"{found.midi}: {len(found.parts)} tracks at {found.tempo_map.bpm():.2f} bpm")
 
 
 @app.command()
