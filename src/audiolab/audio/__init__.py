@@ -17,7 +17,7 @@ from audiolab.audio.loudness import (
     true_peak_db,
 )
 from audiolab.audio.peaks import Peaks
-from audiolab.audio.render import Render, apply_render
+from audiolab.audio.render import Render, Rendered, apply_render
 from audiolab.audio.resampling import Resampled, resample, resample_blocks
 from audiolab.audio.riff import Cue, Loop, read_riff
 from audiolab.audio.riff_writing import append_chunks
@@ -58,6 +58,7 @@ __all__ = [
     "Named",
     "Peaks",
     "Render",
+    "Rendered",
     "Resampled",
     "Seconds",
     "Segment",

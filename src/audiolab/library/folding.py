@@ -11,7 +11,8 @@ import numpy as np
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
-from audiolab.errors import CatalogError
+from audiolab.audio import Render
+from audiolab.errors import CatalogError, ParameterError
 from audiolab.library.derived import chunks, latest_of, refresh_current, refresh_facts, refresh_labels
 from audiolab.library.ids import derived_id, set_id, view_id
 from audiolab.library.media import MediaStore
@@ -96,6 +97,10 @@ def _check(record: Record, media: MediaStore) -> None:
             raise CatalogError(
                 f"the record {record.key[:12]}… is damaged: the cut {cut.start} to {cut.stop} does not fit"
             )
+        try:
+            Render.from_dict(cut.facts.get("render"))
+        except (ParameterError, TypeError) as error:
+            raise CatalogError(f"the record {record.key[:12]}… is damaged: {error}") from error
     for found in record.media:
         if not media.exists(found):
             raise CatalogError(f"the record {record.key[:12]}… names the media {found[:12]}…, which is missing")
@@ -216,7 +221,8 @@ def _put_cuts(session: Session, record: Record, parent: SoundRow, used_at: datet
             "parent_id": parent.id,
             "song_id": _song_of(parent),
             "set_id": identity,
-            "made_facts": cut.facts,
+            "made_facts": {name: value for name, value in cut.facts.items() if name != "render"},
+            "render": cut.facts.get("render") or None,
             "result_key": record.key,
             "duration": (cut.stop - cut.start) / parent.sample_rate,
         }

@@ -112,7 +112,7 @@ class SoundRow(Base):
     facts: Mapped[dict[str, Any]] = mapped_column(default=dict)
     """Derived: `made_facts` and the facts of all results on it."""
     render: Mapped[dict[str, Any] | None]
-    """Reserved: fade, gain, reverse."""
+    """What is done to it when it is read or exported; see `audiolab.audio.Render`."""
     result_key: Mapped[str | None] = mapped_column(Id, index=True)
     """How it was made; null for what was added."""
     added_at: Mapped[datetime] = mapped_column(index=True)

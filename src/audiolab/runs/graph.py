@@ -138,9 +138,10 @@ class Planner:
         if stage.unit == "set" and samples is not None and len(samples) == 0:
             return over("skipped", "nothing was cut from this sound")
         needs: dict[str, Any] = {}
-        for need in stage.needs:
-            owner = song if need.of == "song" else sound
-            state = self._need(need, owner)
+        for need in stage.needs_for(stage.params(**resolution["params"])):
+            # A stem that is processed by itself still has a song, whose results an earlier run may have left.
+            owner = (sound.song or song) if need.of == "song" else sound
+            state = self._need(need, owner) if owner.id in (song.id, sound.id) else "look"
             if state == "wait":
                 return None
             document = self.library.effective(owner.id, need.stage) if state == "look" else None
