@@ -28,6 +28,8 @@ def run(library, song, *steps):
         for job in planned:
             if job.ended is not None:
                 planner.ended[job.id] = job.ended
+                if job.ended.status == "reused":
+                    library.reuse(job.ended.key)
                 continue
             outcome = run_job(job.spec, lambda *_: None)
             key = outcome.key if outcome.status == "done" else None
@@ -140,3 +142,64 @@ def test_a_record_with_a_senseless_render_is_refused(library, song):
     cut = record.cuts[0].model_copy(update={"facts": {"render": {"fade_in_s": -1}}})
     with pytest.raises(CatalogError, match="render"):
         library.fold(record.model_copy(update={"cuts": (cut,), "key": "ab" * 32}))
+
+
+# ---- describe -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def notes(library, tmp_path):
+    """A song of four plucked notes, half a second each."""
+    time = np.arange(22050) / 44100
+    pitches = (45, 52, 57, 64)
+    waves = [
+        sum(np.sin(2 * np.pi * k * 440 * 2 ** ((note - 69) / 12) * time) / k for k in range(1, 9)) * np.exp(-time / 0.1)
+        for note in pitches
+    ]
+    audio = Audio((0.3 * np.concatenate(waves)).astype(np.float32), 44100)
+    return library.add(write_audio(tmp_path / "notes.wav", audio), kind="song"), pitches
+
+
+def test_what_a_sample_is_like_becomes_its_facts(library, notes, tmp_path):
+    from audiolab.audio import read_tags
+
+    song, pitches = notes
+    on_songs = {"stage": "describe", "where": {"kinds": ["song"]}}
+    steps = (sliced(mode="equal", parts=4), on_songs)
+    assert run(library, song, *steps)["describe"].status == "done"
+    samples = list(song.samples)
+    assert [sample.facts["root_note"] for sample in samples] == list(pitches)
+    for sample in samples:
+        assert sample.facts["kind"] == "one-shot"
+        assert sample.facts["decay_s"] == pytest.approx(0.23, abs=0.02)
+        assert sample.facts["part"] in {1, 2, 3, 4}  # what the slicer knows is still there
+    assert "root_note" not in song.facts
+    export(samples, tmp_path / "kit", format="folder")
+    written = sorted((tmp_path / "kit").rglob("*.wav"))
+    assert sorted(read_tags(file).root_note for file in written) == sorted(pitches)
+    # Cutting anew elsewhere and back again loses nothing, and a second run does no work.
+    run(library, song, sliced(mode="equal", parts=2))
+    again = run(library, song, *steps)
+    assert {ended.status for ended in again.values()} == {"reused"}
+    assert [sample.facts["root_note"] for sample in song.samples] == list(pitches)
+    assert library.fsck().clean
+
+
+def test_a_persons_word_on_a_root_note_stays(library, notes):
+    song, pitches = notes
+    steps = (sliced(mode="equal", parts=4), {"stage": "describe", "where": {"kinds": ["song"]}})
+    run(library, song, *steps)
+    sample = song.samples[0]
+    sample.edit("facts", root_note=33)
+    run(library, song, steps[0], {**steps[1], "params": {"min_confidence": 0.1}})
+    assert sample.facts["root_note"] == 33
+    assert song.samples[1].facts["root_note"] == pitches[1]
+
+
+def test_facts_of_a_sound_outside_the_set_are_refused(library, notes):
+    song, _ = notes
+    ended = run(library, song, sliced(mode="equal", parts=4), {"stage": "describe", "where": {"kinds": ["song"]}})
+    record = Record.read(library.record_path(ended["describe"].key))
+    wrong = record.each[0].model_copy(update={"sound_id": song.id})
+    with pytest.raises(CatalogError, match="outside the job"):
+        library.fold(record.model_copy(update={"each": (wrong,), "key": "ab" * 32}))

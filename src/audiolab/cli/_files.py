@@ -223,6 +223,27 @@ def lyrics(
 
 
 @app.command()
+def describe(files: Files, sets: Sets = None, as_json: JsonOption = False) -> None:
+    """Describe one-shots and loops: root note, attack, decay, brightness, noisiness, tempo."""
+    from audiolab.stages import describe as run
+
+    params = params_from(sets)
+
+    def show(document: Any) -> str:
+        note = f"{document['root_name']} {document['root_cents']:+.0f} cents" if document["root_name"] else "no note"
+        tempo = f"{document['bpm']:.2f} bpm, {document['beats']} beats" if document["bpm"] else ""
+        parts = [document["kind"], note if document["kind"] == "one-shot" else tempo or "no tempo"]
+        for name, unit, digits in (("attack_s", " s", 3), ("decay_s", " s", 3), ("brightness_hz", " Hz", 0)):
+            if document[name] is not None:
+                parts.append(f"{name.rsplit('_', 1)[0]} {document[name]:.{digits}f}{unit}")
+        if document["noisiness"] is not None:
+            parts.append(f"noisiness {document['noisiness']:.2f}")
+        return f"{document['path']}: {', '.join(parts)}"
+
+    _each(files, lambda f, p: run(f, progress=p, **params)[0].to_dict(), show, "describe", as_json=as_json)
+
+
+@app.command()
 def analyze(files: Files, downmix: Downmix = False, sets: Sets = None, as_json: JsonOption = False) -> None:
     """Find tempo, beats, downbeats, key and loudness."""
     from audiolab.stages import analyze as run

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from audiolab.audio import Render
 from audiolab.errors import CatalogError, ParameterError
-from audiolab.library.derived import chunks, latest_of, refresh_current, refresh_facts, refresh_labels
+from audiolab.library.derived import FACTS_OF, chunks, latest_of, refresh_current, refresh_facts, refresh_labels
 from audiolab.library.ids import derived_id, set_id, view_id
 from audiolab.library.media import MediaStore
 from audiolab.library.models import DocumentRow, ResultRow, SetItemRow, SetRow, SoundRow, TagRow, VectorRow
@@ -138,6 +138,8 @@ def _apply(session: Session, media: MediaStore, record: Record, used_at: datetim
     if record.cuts is not None:
         for made in _put_cuts(session, record, sound, used_at):
             touched[made.id] = made
+    for known in _put_each(session, record, used_at):
+        touched[known.id] = known
     _put_vectors(session, media, record)
     tagged = _put_tags(session, record, sound, used_at)
     refresh_facts(session, touched.values())
@@ -314,6 +316,28 @@ def _put_tags(session: Session, record: Record, sound: SoundRow, used_at: dateti
             )
     session.add_all(row for rows in best.values() for row in rows.values())
     return stale
+
+
+def _put_each(session: Session, record: Record, used_at: datetime) -> list[SoundRow]:
+    """Keep what this stage found about single sounds of the set, unless a newer result has said more; give them."""
+    if not record.each:
+        return []
+    ids = [found.sound_id for found in record.each]
+    if not set(_units(session, record)).issuperset(ids):
+        raise CatalogError(f"the record {record.key[:12]}… is damaged: it has facts of a sound outside the job")
+    kind = f"{FACTS_OF}{record.stage}"
+    for found in record.each:
+        known = session.get(DocumentRow, (found.sound_id, kind))
+        if known is None or known.updated_at <= used_at:
+            body = dict(found.facts)
+            session.merge(
+                DocumentRow(sound_id=found.sound_id, kind=kind, body=body, source="model", updated_at=used_at)
+            )
+    session.flush()
+    rows: list[SoundRow] = []
+    for part in chunks(ids):
+        rows += session.scalars(select(SoundRow).where(SoundRow.id.in_(part)))
+    return rows
 
 
 def _put_vectors(session: Session, media: MediaStore, record: Record) -> None:

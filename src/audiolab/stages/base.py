@@ -192,6 +192,8 @@ class StageOutput:
     """The whole result as JSON; later stages see it under the stage's name."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """Short values worth showing in a table and searching: they become facts of the job's sound."""
+    each: tuple[Mapping[str, Any], ...] = ()
+    """Facts of each of the job's sounds, in order; empty if there are none (for the unit `set`)."""
     sounds: tuple[NewSound, ...] = ()
     cuts: tuple[Cut, ...] | None = None
     """A new sample set of the job's sound (may be empty); None if the stage does not cut."""

@@ -23,6 +23,7 @@ class Slice(Stage):
     params = SliceParams
     unit = "stem"
     takes = Takes(frozenset({"stem", "song"}))
+    makes = frozenset({"document", "facts", "cuts"})
     needs = (_TEMPO, _LYRICS)
     wants = Wants(memory_mb=600)
 
