@@ -210,3 +210,70 @@ def test_only_stereo_with_equal_sides_becomes_mono(tmp_path):
     assert all("render" not in cut.facts for cut in kept.cuts)
     mono = slice(audio.mono(), mode="equal", parts=2, mono="auto")
     assert all("render" not in cut.facts for cut in mono.cuts)
+
+
+# ---- all of it together ---------------------------------------------------------------------------
+
+WORDS = {
+    "segments": [{"words": [{"start": t, "end": t + 0.6, "word": "la"} for t in np.arange(0.1, 4.0, 0.4).tolist()]}]
+}
+MODES = ("onsets", "beats", "bars", "grid", "loops", "equal", "phrases", "words")
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_cuts_of_any_kind_are_ordered_inside_and_apart(loop, data):
+    mode = data.draw(st.sampled_from(MODES))
+    params = {
+        "mode": mode,
+        "bpm": data.draw(st.floats(60, 200)),
+        "first_downbeat": data.draw(st.floats(0, 2)),
+        "division": data.draw(st.sampled_from(["1/4", "1/16", "1/8t"])),
+        "parts": data.draw(st.integers(1, 40)),
+        "choke": data.draw(st.booleans()),
+        "min_length": data.draw(st.floats(0, 0.5)),
+        "snap": data.draw(st.sampled_from(["none", "zero"])),
+    }
+    if mode != "loops":
+        params["trim"] = data.draw(st.booleans())
+        params["trim_db"] = data.draw(st.floats(20, 80))
+        params["max_length"] = data.draw(st.none() | st.floats(0.01, 1.0))
+    cuts = cut_sound(loop, SliceParams(**params), lyrics=WORDS)
+    assert all(0 <= cut.start < cut.stop <= loop.frames for cut in cuts)
+    assert all((a.start, a.stop) < (b.start, b.stop) for a, b in pairwise(cuts))
+    if params["choke"] and mode != "loops":
+        assert all(left.stop <= right.start for left, right in pairwise(cuts))
+    if mode == "loops":  # neighbours may share a frame, and be moved by a snap
+        assert len({cut.stop - cut.start for cut in cuts}) <= 1
+
+
+class Long:
+    """Ten minutes of stereo that are nowhere in memory: the same second again and again, with silences."""
+
+    name, sample_rate, channels, frames = "long", RATE, 2, RATE * 600
+
+    def __init__(self) -> None:
+        second = 0.2 * np.random.default_rng(0).standard_normal((2, RATE)) * np.exp(-np.arange(RATE) / (0.1 * RATE))
+        self.second = second.astype(np.float32)
+
+    def blocks(self, size: int = 1 << 16, *, start: int = 0, stop: int | None = None):
+        position, end = start, self.frames if stop is None else stop
+        while position < end:
+            at = position % RATE
+            part = self.second[:, at : at + min(size, end - position)]
+            yield part
+            position += part.shape[1]
+
+
+@pytest.mark.parametrize("mode", ["bars", "phrases", "equal", "loops"])
+def test_memory_does_not_grow_with_the_audio(mode):
+    import tracemalloc
+
+    params = {"mode": mode, "bpm": 120, "snap": "zero", "remove_dc": True, "mono": "auto", "trim": mode != "loops"}
+    cut_sound(noise(2.0), SliceParams(**params))  # imports are not its memory
+    tracemalloc.start()
+    cuts = cut_sound(Long(), SliceParams(**params))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(cuts) >= 8
+    assert peak < 30 << 20  # the audio has 212 MB

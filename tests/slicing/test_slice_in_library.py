@@ -174,6 +174,12 @@ def test_what_a_sample_is_like_becomes_its_facts(library, notes, tmp_path):
         assert sample.facts["decay_s"] == pytest.approx(0.23, abs=0.02)
         assert sample.facts["part"] in {1, 2, 3, 4}  # what the slicer knows is still there
     assert "root_note" not in song.facts
+    for query, count in {
+        "root:A2": 1, "root:45": 1, "root:A": 2, "root:E": 2, "root:Bb": 0, "root:A2..A3": 3, "^root:A": 2,
+        "shape:one-shot": 4, "shape:loop": 0, "attack:..50ms": 4, "decay:0.1..0.5": 4, "noisiness:0.5..": 0,
+        "brightness:100..5000": 4, "word:go": 0,
+    }.items():  # fmt: skip
+        assert len(library.query(f"kind:sample {query}")) == count, query
     export(samples, tmp_path / "kit", format="folder")
     written = sorted((tmp_path / "kit").rglob("*.wav"))
     assert sorted(read_tags(file).root_note for file in written) == sorted(pitches)

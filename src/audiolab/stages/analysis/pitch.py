@@ -29,13 +29,13 @@ LOWEST, HIGHEST = 24.0, 5000.0
 """Hertz: the range that is looked at, G0 to D#8."""
 _STEPS = 120
 """Candidates an octave: 10 cents apart."""
-_SIZES = (16384, 8192, 4096, 2048, 1024)
+_SIZES = (16384, 8192, 4096, 2048, 1024, 512, 256, 128)
 """Windows of the spectra; each candidate looks at those next to eight of its periods."""
 _FRAME = 4096
 """Window of the autocorrelation: 186 ms, four periods of the lowest candidate."""
 _OVERSAMPLED = 4
 _REPEATS = 0.25
-"""Weight of the autocorrelation beside the comb; any weight from 0.25 to 2 is as good on the sets at hand."""
+"""Weight of the autocorrelation beside the comb; 0 and 0.5 give one or two more mistakes in 500 notes."""
 _HARMONICS = (1, 2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47)
 _NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
@@ -138,7 +138,7 @@ def _exact(repeats: Array, hz: float) -> tuple[float, float]:
     if not (here >= before and here > after):
         return hz, float(np.interp(lag, np.arange(len(repeats)), repeats))
     shift = (before - after) / (2 * (before - 2 * here + after))
-    return RATE * _OVERSAMPLED / (top + shift), float(here - (before - after) * shift / 4)
+    return float(RATE * _OVERSAMPLED / (top + shift)), float(here - (before - after) * shift / 4)
 
 
 @cache
