@@ -96,14 +96,16 @@ def ours(x: np.ndarray, rate: int) -> float:
 def by_pyin(x: np.ndarray, rate: int) -> float:
     import librosa
 
-    f0, voiced, _ = librosa.pyin(x, fmin=24.0, fmax=5000.0, sr=rate, frame_length=4096)
+    x = librosa.resample(x, orig_sr=rate, target_sr=22050)  # librosa's own rate and window
+    f0, voiced, _ = librosa.pyin(x, fmin=24.0, fmax=5000.0, sr=22050)
     return float(np.median(f0[voiced])) if voiced.any() else 0.0
 
 
 def by_yin(x: np.ndarray, rate: int) -> float:
     import librosa
 
-    return float(np.median(librosa.yin(x, fmin=24.0, fmax=5000.0, sr=rate, frame_length=4096)))
+    x = librosa.resample(x, orig_sr=rate, target_sr=22050)
+    return float(np.median(librosa.yin(x, fmin=24.0, fmax=5000.0, sr=22050)))
 
 
 def score(cases: list[Case], find: Callable[[np.ndarray, int], float]) -> dict[str, float]:

@@ -367,3 +367,13 @@ def test_every_mode_writes_what_it_says(song, tmp_path):
         for item, file in zip(document["samples"], result.files, strict=True):
             assert set(item) >= {"start", "stop", "start_s", "stop_s", "onset_strength"}
             assert Audio.from_file(file).frames == item["stop"] - item["start"]
+
+
+def test_drum_midi_takes_cuts_at_onsets_only(song, tmp_path):
+    from audiolab.stages.notes import Midi, MidiParams
+
+    needs = {"slice": {"mode": "bars", "samples": []}, "classify": {"items": []}}
+    stage = Midi()
+    job = StageInput((SoundInput("k", "beat", "stem", song, stem="drums"),), tmp_path, needs=needs)
+    with pytest.raises(StageSkipped, match="bars"):
+        stage.run(job, stage.resolve(MidiParams()))
