@@ -14,10 +14,16 @@ from audiolab.library import Library, Record
 from audiolab.runs.graph import Ended, Planner
 from audiolab.runs.recipe import Recipe
 from audiolab.runs.worker import resolve_stage, run_job
+from audiolab.stages.base import Resolved
 from audiolab.synth import render_song
 
 
 def run(library, song, *steps):
+    """Run a recipe of one job a stage; see `run_all`."""
+    return {name.split(":")[0]: ended for name, ended in run_all(library, song, *steps).items()}
+
+
+def run_all(library, song, *steps):
     """Run a recipe here and now, without Dask; give what became of every job."""
     recipe = Recipe.load(
         {"name": "test", "steps": [step if isinstance(step, dict) else {"stage": step} for step in steps]}
@@ -36,7 +42,7 @@ def run(library, song, *steps):
             if key:
                 library.fold(Record.read(library.record_path(key)))
             planner.ended[job.id] = Ended(outcome.status, key, outcome.why)
-    return {name.split(":")[0]: ended for name, ended in planner.ended.items()}
+    return planner.ended
 
 
 def sliced(**params):
@@ -84,6 +90,17 @@ def test_without_a_tempo_the_reason_is_given(library, song):
     assert ended["slice"].status == "skipped"
     assert "analyze" in ended["slice"].why
     assert run(library, song, sliced(mode="bars", bpm=112, first_downbeat=0.25))["slice"].status == "done"
+
+
+def test_words_of_a_sound_that_lyrics_does_not_take_are_not_waited_for(library, song, monkeypatch):
+    from audiolab.stages.words import Lyrics
+
+    monkeypatch.setattr(Lyrics, "resolve", lambda self, params: Resolved(params))  # as if its weights were here
+    words = {"stage": "slice", "params": {"mode": "words"}}
+    ended = run_all(library, song, "separate", "lyrics", words)
+    slices = [job for name, job in ended.items() if name.startswith("slice")]
+    assert [job.status for job in slices] == ["skipped"] * 4
+    assert all("lyrics" in job.why for job in slices)
 
 
 def test_loops_are_exported_as_loops_of_their_tempo(library, song, tmp_path):

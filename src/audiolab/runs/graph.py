@@ -187,8 +187,11 @@ class Planner:
 
     def _need(self, need: Need, owner: Sound) -> str:
         """Say `wait` while this run still makes the need, `look` when the catalog may have it, else `none`."""
+        maker = get_stage(need.stage)
+        # What the maker does not take it never makes; sets are of samples and belong to whatever was cut.
+        taken = maker.unit == "set" or maker.takes.accepts(owner.kind, owner.stem)
         for step in self.recipe.steps:
-            if step.stage == need.stage and step.wants(owner.kind, owner.stem):
+            if taken and step.stage == need.stage and step.wants(owner.kind, owner.stem):
                 ended = self.ended.get(job_id(need.stage, owner.id))
                 if ended is None:
                     return "wait"
