@@ -3,7 +3,7 @@
 One pass gathers band-wise onset functions and pitch classes (`features`); candidates for the tempo come
 from their autocorrelation (`pulse`), beats from dynamic programming (`tracking`), and a judge fitted to
 rendered music chooses tempo, meter and downbeat together (`bars`, `judging`); `mapping` makes the tempo
-map, `key` the key.
+map. `tonality` tells what the harmony looks like from each tonic, and `key` chooses the key.
 """
 
 from audiolab.stages.analysis.analysis import AnalyzeParams, Findings, Tempo, analyze_sound

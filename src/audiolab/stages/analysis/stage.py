@@ -12,7 +12,7 @@ class Analyze(Stage):
     """Finds tempo, beats, downbeats, meter, key, loudness and true peak of a song."""
 
     name = "analyze"
-    version = 1
+    version = 2
     params = AnalyzeParams
     unit = "song"
     takes = Takes(frozenset({"song"}))
