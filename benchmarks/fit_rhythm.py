@@ -256,6 +256,7 @@ def main() -> None:
     parser.add_argument("--units", type=int, default=32)
     parser.add_argument("--epochs", type=int, default=25)
     parser.add_argument("--write", action="store_true")
+    parser.add_argument("--to", type=Path, default=WEIGHTS)
     args = parser.parse_args()
     sets = {"fit": range(args.seeds), "held out": range(1000, 1016)}
     data: dict[str, list[tuple[Truth, Features]]] = {}
@@ -288,7 +289,7 @@ def main() -> None:
                 print(f"{name:9} {style:14} tempo {tempo:.3f} ({best:.3f})  with meter and downbeat {layout:.3f}")
     judge = dataclasses.replace(judge, trust=calibrate(data["held out"], judge))
     if args.write:
-        with WEIGHTS.open("wb") as file:
+        with args.to.open("wb") as file:
             np.savez_compressed(file, **{f.name: getattr(judge, f.name) for f in dataclasses.fields(judge)})
 
 

@@ -126,7 +126,7 @@ class Sound(Fixed):
         return self
 
     def edit(self, kind: str, **changes: Any) -> Sound:
-        """Lay a correction over a stage's result: `song.edit("analyze", tempo_factor=2)`.
+        """Lay a correction over a stage's result: `song.edit("analyze", key={"tonic": "C"})`.
 
         See `Library.set_overlay`.
         """

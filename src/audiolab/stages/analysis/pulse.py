@@ -34,6 +34,8 @@ SLOWEST, FASTEST = 36.0, 260.0
 """Range of tempos looked at, in bpm."""
 WINDOW, STEP, MAX_LAG = 1200, 400, 1000
 """Frames: correlation is taken over windows of 12 s, so that a tempo may drift between them."""
+EDGE = 6
+"""Frames in which the very beginning of a sound shows."""
 LOOP_SECONDS = 20.0
 LOOP_BEATS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48)
 """Shorter sounds are often loops, of so many beats."""
@@ -58,6 +60,9 @@ def accents(flux: FloatArray) -> FloatArray:
     """
     from scipy.ndimage import uniform_filter1d
 
+    if flux.shape[1] > 2 * EDGE:  # a sound cut out of another begins with all that is in it, which is no accent
+        flux = flux.copy()
+        flux[:, :EDGE] = np.minimum(flux[:, :EDGE], flux[:, EDGE:].max(axis=1, keepdims=True))
     raised = np.maximum(flux - uniform_filter1d(flux, 100, axis=1, mode="nearest"), 0.0)
     return np.asarray(raised / (raised.std(axis=1, keepdims=True) + 1e-9), np.float32)
 

@@ -69,6 +69,11 @@ class Tonality:
         self.chords = _chords(both[:, self.first : self.last])
         """Share of each chord by frame, from the first to the last frame that sounds [shape=(24, n)]."""
 
+    @property
+    def clarity(self) -> float:
+        """Mean share of the likeliest chord: how much the sound consists of triads."""
+        return float(self.chords.max(axis=0).mean()) if self.chords.shape[1] else 0.0
+
     def view(self, tonic: int) -> Array:
         """Describe the sound from a tonic.
 
