@@ -171,7 +171,9 @@ def summarise(rows: list[Case]) -> Case:
     ]
     out: Case = {"n": len(rows)}
     for name in numbers:
-        out[name] = round(float(np.nanmean([row.get(name, np.nan) for row in rows])), 3)
+        values = [row[name] for row in rows if not np.isnan(row.get(name, np.nan))]
+        if values:
+            out[name] = round(float(np.mean(values)), 3)
     for sure, right in (("confidence", "accuracy1"), ("key_confidence", "key_right")):
         chosen = [row for row in rows if sure in row]
         if len(chosen) >= 20:

@@ -259,13 +259,25 @@ def confidence_of(verdict: Verdict, duration: float, judge: Judge | None = None)
 
 
 def _starts_with_bar(reading: Reading, accent: FloatArray) -> Array:
-    """Say for each layout (1 or 0) whether its first accented beat begins a bar."""
-    firsts = []
+    """Say for each layout how well a bar begins with the first accent: 0, or its strength, 2 being twice the usual."""
+    total = accent.sum(axis=0)
+    usual = float(np.median(total[_at(reading.beats, len(total))])) or float(total.max())
+    loud = np.flatnonzero(total >= 0.8 * usual)
+    if not len(loud):
+        return np.zeros(len(reading.bars))
+    first = int(loud[0]) + int(total[loud[0] : loud[0] + 6].argmax())
+    strength = min(2.0, float(total[first]) / max(1e-9, usual))
+    found = []
     for bar in reading.bars:
         beats, downbeat = _lay_bars(reading.beats, bar.offset)
-        clear = np.flatnonzero(_support(accent, beats) > 0.3)
-        firsts.append(float(len(clear) > 0 and (clear[0] - downbeat) % bar.meter == 0))
-    return np.array(firsts)
+        nearest = int(np.abs(beats - first).argmin())
+        begins = abs(beats[nearest] - first) <= AT_START and (nearest - downbeat) % bar.meter == 0
+        found.append(strength * float(begins))
+    return np.array(found)
+
+
+def _at(beats: Array, frames: int) -> NDArray[np.intp]:
+    return np.clip(np.round(beats).astype(np.intp), 0, frames - 1)
 
 
 def _support(accent: FloatArray, beats: Array) -> Array:
