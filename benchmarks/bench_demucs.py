@@ -1,6 +1,6 @@
 """Measure the engine `demucs` beside the `demucs` command line: wall time, memory, first block.
 
-    python benchmarks/bench_demucs.py [--repeats 5] [--songs 1 10] [--minutes 2 6 20] [--dtypes bfloat16 float32] [--json FILE]
+    python benchmarks/bench_demucs.py [--repeats 5] [--songs 1 10] [--minutes 2 6 20] [--json FILE]
 
 The network has htdemucs' own size and format, with random weights whose last layers are scaled so that stems are as
 loud as the mix: speed and memory do not depend on what the weights are. The song is rendered here. Both programs
@@ -125,15 +125,17 @@ def main() -> None:
             base = table["speed"][count]["upstream"]
             for way, wall in table["speed"][count].items():
                 spread = f"{min(walls[way]):.1f} to {max(walls[way]):.1f}"
-                print(
-                    f"{count:3d} songs of {options.seconds:g} s  {way:9s} {wall:7.1f} s  ratio {wall / base:.2f}  ({spread})"
-                )
+                what = f"{count:3d} songs of {options.seconds:g} s  {way:9s}"
+                print(f"{what} {wall:7.1f} s  ratio {wall / base:.2f}  ({spread})", flush=True)
         first = songs(folder, 1, options.seconds)[0]
         for dtype in options.dtypes:
             command = [sys.executable, "-c", FIRST_BLOCK, str(model), dtype, str(os.cpu_count()), str(first)]
             found = json.loads(subprocess.run(command, env=environment, check=True, capture_output=True).stdout)
             table["first", dtype] = found
-            print(f"{dtype}: model loaded after {found['load']:.1f} s, first block after {found['first']:.1f} s")
+            print(
+                f"{dtype}: model loaded after {found['load']:.1f} s, first block after {found['first']:.1f} s",
+                flush=True,
+            )
         for minutes in options.minutes:
             (long,) = songs(folder, 1, 60 * minutes)
             for way, command in (("ours", ours([long], options.dtypes[0])), ("upstream", upstream([long]))):
@@ -141,7 +143,7 @@ def main() -> None:
                     continue  # it holds the whole song several times over; the growth shows before
                 wall, memory = peak(command, environment)
                 table["memory"][f"{way} {minutes:g}"] = {"wall": wall, "peak_mb": memory}
-                print(f"{minutes:g} minutes  {way:9s} {wall:7.1f} s  peak {memory:6.0f} MB")
+                print(f"{minutes:g} minutes  {way:9s} {wall:7.1f} s  peak {memory:6.0f} MB", flush=True)
             long.unlink()
     if options.json:
         options.json.write_text(json.dumps({str(key): value for key, value in table.items()}, indent=2) + "\n")
