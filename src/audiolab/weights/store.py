@@ -24,11 +24,22 @@ from audiolab.errors import ModelError, ParameterError
 from audiolab.weights import folders
 from audiolab.weights.registry import MODELS, File, Kind, Member, Model, official_name
 
-__all__ = ["Bag", "Listed", "Weights", "find", "hash_file", "import_file", "listing", "models_folder", "two_ways"]
+__all__ = [
+    "MODELS",
+    "UNKNOWN_LICENCE",
+    "Bag",
+    "Weights",
+    "find",
+    "hash_file",
+    "import_file",
+    "imported",
+    "models_folder",
+    "two_ways",
+]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _REMEMBERED = ".hashes.json"
-_UNKNOWN = "not known to audiolab"
+UNKNOWN_LICENCE = "not known to audiolab"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,22 +102,6 @@ class Weights:
                     f"{str(path)!r} has changed since it was checked: it is not loaded. "
                     f"Delete it, then {two_ways(self.name)}"
                 )
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """One line of `audiolab models ls`."""
-
-    name: str
-    kind: Kind
-    state: str
-    """`here`, `partly` (some files of a bag, or an unfinished download) or `missing`."""
-    size: int | None
-    """Bytes on disk if here, else bytes to fetch, where known."""
-    licence: str
-    about: str
-    paths: tuple[Path, ...] = ()
-    sha256: str = ""
 
 
 def models_folder(*parts: str) -> Path:
@@ -184,7 +179,7 @@ def _find_member(model: Model, member: Member) -> tuple[Path, str] | None:
 def _find_custom(name: str) -> Weights | None:
     if not _NAME.fullmatch(name):
         return None
-    for path, record in _custom():
+    for path, record in imported():
         if record["name"] == name:
             files = folders.files_of(path, record) if path.is_dir() else {path: str(record["sha256"])}
             hashes = tuple(_remembered_hash(file) for file in files)
@@ -193,11 +188,11 @@ def _find_custom(name: str) -> Weights | None:
                     raise ModelError(f"{str(file)!r} has changed since it was imported; delete it and import it again.")
             folder = path if path.is_dir() else None
             kind: Kind = "custom" if folder is None else "ctranslate2"
-            return Weights(name, kind, tuple(files), hashes, _UNKNOWN, folder=folder)
+            return Weights(name, kind, tuple(files), hashes, UNKNOWN_LICENCE, folder=folder)
     return None
 
 
-def _custom() -> Iterator[tuple[Path, dict[str, Any]]]:
+def imported() -> Iterator[tuple[Path, dict[str, Any]]]:
     """Give what was imported (a file or a folder) with its note."""
     for note in sorted(models_folder("custom").glob("*.json")):
         path = note.with_suffix("")
@@ -286,7 +281,7 @@ def import_file(path: str | Path, name: str | None = None) -> str:
 
 def _import_custom(source: Path, name: str, digest: str) -> str:
     _check_name(source, name, f" but not its content (sha256 {digest})")
-    for path, record in _custom():
+    for path, record in imported():
         if record["name"] == name and record.get("sha256") != digest:
             raise ModelError(f"there is another model {name!r} already ({str(path)!r}); choose another --name")
     suffix = source.suffix if re.fullmatch(r"\.[A-Za-z0-9]{1,16}", source.suffix) else ""
@@ -311,7 +306,7 @@ def _check_name(source: Path, name: str, but: str = "") -> None:
 def _import_folder(source: Path, name: str) -> str:
     _check_name(source, name)
     hashes = {file.name: hash_file(file) for file in folders.model_files(source)}
-    for path, record in _custom():
+    for path, record in imported():
         if record["name"] == name and record.get("files") != hashes:
             raise ModelError(f"there is another model {name!r} already ({str(path)!r}); choose another --name")
     target = models_folder("custom", name)
@@ -335,27 +330,3 @@ def _copy(source: Path, target: Path, digest: str) -> None:
                 raise ModelError(f"{source.name!r} changed while it was copied; try again")
     except OSError as error:
         raise ModelError(f"cannot copy {source.name!r} to {str(target)!r}: {error}") from error
-
-
-def listing() -> list[Listed]:
-    """List all official and imported models with their state (files are not hashed for this)."""
-    rows = []
-    for model in MODELS.values():
-        here: list[Path] = []
-        begun = False
-        for member in model.members:
-            paths = [models_folder(model.kind, form.name) for form in member.forms]
-            here += [path for path in paths if path.is_file()][:1]
-            begun = begun or any(path.with_name(f"{path.name}.part").is_file() for path in paths)
-        complete = len(here) == len(model.members)
-        state = "here" if complete else "partly" if here or begun else "missing"
-        size = sum(path.stat().st_size for path in here) if complete else model.size
-        digest = model.members[0].forms[0].sha256 if len(model.members) == 1 else ""
-        rows.append(Listed(model.name, model.kind, state, size, model.licence, model.about, tuple(here), digest))
-    for path, record in _custom():
-        files = tuple(folders.files_of(path, record)) if path.is_dir() else (path,)
-        kind: Kind = "ctranslate2" if path.is_dir() else "custom"
-        size = sum(file.stat().st_size for file in files)
-        digest = "" if path.is_dir() else record["sha256"]
-        rows.append(Listed(record["name"], kind, "here", size, _UNKNOWN, "imported", files, digest))
-    return rows
