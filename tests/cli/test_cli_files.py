@@ -117,6 +117,16 @@ def test_midi(cli, tmp_path):
     assert Path(document["midi"]).read_bytes()[:4] == b"MThd"
 
 
+def test_midi_multitrack(cli, tmp_path):
+    song = render_song(bars=2)
+    files = [write_audio(tmp_path / f"t_{stem}.wav", song.stems[stem]) for stem in ("drums", "bass")]
+    said = cli("midi", *files, "--multitrack", tmp_path / "t.mid", "--bpm", 112, "--json")
+    assert said.code == 0, said.err
+    assert [document["track"] for document in said.json] == ["drums", "bass"]
+    assert {document["midi"] for document in said.json} == {str(tmp_path / "t.mid")}
+    assert (tmp_path / "t.mid").read_bytes()[:4] == b"MThd"
+
+
 def test_analyze(cli, song):
     said = cli("analyze", song, "--json")
     assert said.code == 0, said.err

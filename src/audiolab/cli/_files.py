@@ -66,6 +66,10 @@ def separate(
     to: To = None,
     engine: Annotated[str | None, typer.Option(help="auto, spectral or demucs.")] = None,
     model: Annotated[str | None, typer.Option(help="Weights of the engine demucs, e.g. htdemucs.")] = None,
+    preset: Annotated[str | None, typer.Option(help="fast, default or best (slower).")] = None,
+    two_stems: Annotated[str | None, typer.Option(help="Only this stem and the rest, e.g. vocals.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
+    dtype: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
     downmix: Downmix = False,
     overwrite: Overwrite = False,
     sets: Sets = None,
@@ -74,7 +78,16 @@ def separate(
     """Separate songs into stems that add up to the song again."""
     from audiolab.stages import separate as run
 
-    params = params_from(sets, engine=engine, model=model, downmix=downmix or None)
+    params = params_from(
+        sets,
+        engine=engine,
+        model=model,
+        preset=preset,
+        two_stems=two_stems,
+        device=device,
+        dtype=dtype,
+        downmix=downmix or None,
+    )
     target = to or Path.cwd()
 
     def work(file: Path, progress: Any) -> Any:
@@ -85,7 +98,7 @@ def separate(
 
     def show(document: Any) -> str:
         lines = [f"{document['path']}: engine {document['engine']}, null {document['null_db']:.0f} dB"]
-        lines += [f"  {name:8} {stem['path']}" for name, stem in document["stems"].items()]
+        lines += [f"  {name:12} {stem['path']}" for name, stem in document["stems"].items()]
         return "\n".join(lines)
 
     _each(files, work, show, "separate", as_json=as_json)
@@ -184,6 +197,9 @@ def midi(
     to: To = None,
     preset: Annotated[str | None, typer.Option(help="`basic-pitch` for the upstream thresholds, or auto.")] = None,
     bpm: Annotated[float | None, typer.Option(help="Tempo for the file; default: found by `analyze`.")] = None,
+    multitrack: Annotated[
+        Path | None, typer.Option("--multitrack", help="Write all files (stems of one song) as tracks of FILE.mid.")
+    ] = None,
     sets: Sets = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -191,6 +207,9 @@ def midi(
     from audiolab.stages import midi as run
 
     params = params_from(sets, preset=preset, bpm=bpm)
+    if multitrack is not None:
+        _multitrack(files, multitrack, to, params, as_json=as_json)
+        return
     target = to or Path.cwd()
 
     def show(document: Any) -> str:
@@ -199,13 +218,36 @@ def midi(
     _each(files, lambda f, p: run(f, to=target, progress=p, **params).to_dict(), show, "midi", as_json=as_json)
 
 
+def _multitrack(files: list[Path], target: Path, to: Path | None, params: dict[str, Any], *, as_json: bool) -> None:
+    """Write one MIDI file of several stems."""
+    from audiolab.stages.notes import multitrack as run
+
+    with bar(f"midi {target.name}", quiet=as_json) as progress:
+        found = run(files, target if to is None else to / target, progress=progress, **params)
+    for remark in found.remarks:
+        typer.echo(f"audiolab: {remark}", err=True)
+    if as_json:
+        print_json(found.to_dict())
+        return
+    for part in found.parts:
+        echo(f"  {part.document['name']:8} {len(part.notes):5} notes  {part.path}")
+    echo(f"{found.midi}: {len(found.parts)} tracks at {found.tempo_map.bpm():.2f} bpm")
+
+
 @app.command()
 def lyrics(
     files: Files,
     to: To = None,
-    engine: Annotated[str | None, typer.Option(help="auto or whisper.")] = None,
+    engine: Annotated[str | None, typer.Option(help="auto, whisper or faster-whisper.")] = None,
     model: Annotated[str | None, typer.Option(help="Whisper's model, e.g. small.")] = None,
     language: Annotated[str | None, typer.Option(help="en, es, fr...; default: detected.")] = None,
+    text: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The lyrics, if they are known: only their times are found.")
+    ] = None,
+    formats: Annotated[
+        str | None,
+        typer.Option(metavar="LIST", help="Any of txt,lrc,enhanced.lrc,srt,vtt,ass,json. [default: txt,lrc,srt,json]"),
+    ] = None,
     sets: Sets = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -213,6 +255,10 @@ def lyrics(
     from audiolab.stages import lyrics as run
 
     params = params_from(sets, engine=engine, model=model, language=language)
+    if text is not None:
+        params["text_file"] = text
+    if formats is not None:
+        params["formats"] = [kind.strip() for kind in formats.split(",") if kind.strip()]
     target = to or Path.cwd()
 
     def show(document: Any) -> str:

@@ -10,6 +10,7 @@ from audiolab.audio import Audio, BlockSource, Named, Render, Rendered, TempoMap
 from audiolab.errors import CatalogError
 from audiolab.library.fixed import Fixed
 from audiolab.library.tables import html_table, seconds_text
+from audiolab.library.tempo import TEMPO_WORDS, correction
 from audiolab.library.text import shorten
 
 if TYPE_CHECKING:
@@ -125,11 +126,52 @@ class Sound(Fixed):
         return self
 
     def edit(self, kind: str, **changes: Any) -> Sound:
-        """Lay a correction over a stage's result: `song.edit("analyze", tempo_factor=2)`.
+        """Lay a correction over a stage's result: `song.edit("analyze", key={"tonic": "C"})`.
 
         See `Library.set_overlay`.
         """
         self.library.set_overlay(self.id, kind, {**(self.library.overlay(self.id, kind) or {}), **changes})
+        return self
+
+    def correct_tempo(
+        self,
+        *,
+        factor: float | None = None,
+        bpm: float | None = None,
+        downbeat: float | None = None,
+        beats_per_bar: int | None = None,
+    ) -> Sound:
+        """Correct tempo and bars by hand; beats, MIDI, grids and exports follow, and no later analysis changes it.
+
+        Parameters
+        ----------
+        factor : float, optional
+            Count the music that many times as fast as now: 2, 0.5, 1.5 ...
+        bpm : float, optional
+            The tempo itself, instead of a factor; also where none was found.
+        downbeat : float, optional
+            Seconds at which a bar begins; the nearest beat or off-beat is taken.
+        beats_per_bar : int, optional
+            Length of bars.
+
+        Raises
+        ------
+        ParameterError
+            If nothing or too much is given, or there is no tempo to correct.
+        """
+        before = self.library.overlay(self.id, _TEMPO) or {}
+        result = self.library.latest_result(self.id, _TEMPO)
+        found = None if result is None else result.document
+        words = correction(found, before, factor=factor, bpm=bpm, downbeat=downbeat, beats_per_bar=beats_per_bar)
+        kept = {name: value for name, value in before.items() if name not in TEMPO_WORDS}
+        self.library.set_overlay(self.id, _TEMPO, {**kept, **words})
+        return self
+
+    def uncorrect_tempo(self) -> Sound:
+        """Take all corrections of tempo and bars away; what was found counts again."""
+        before = self.library.overlay(self.id, _TEMPO) or {}
+        kept = {name: value for name, value in before.items() if name not in TEMPO_WORDS}
+        self.library.set_overlay(self.id, _TEMPO, kept or None)
         return self
 
     # ---- its audio -----------------------------------------------------------------------------

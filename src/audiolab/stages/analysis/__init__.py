@@ -3,7 +3,8 @@
 One pass gathers band-wise onset functions and pitch classes (`features`); candidates for the tempo come
 from their autocorrelation (`pulse`), beats from dynamic programming (`tracking`), and a judge fitted to
 rendered music chooses tempo, meter and downbeat together (`bars`, `judging`); `mapping` makes the tempo
-map, `key` the key. One-shots and loops: `describing`, `oneshot`, `pitch`, `loop_tempo`.
+map, `tonality` tells what the harmony looks like from each tonic and `key` chooses the key. One-shots and loops:
+`describing`, `oneshot`, `pitch`, `loop_tempo`.
 """
 
 from audiolab.stages.analysis.analysis import AnalyzeParams, Findings, Tempo, analyze_sound
