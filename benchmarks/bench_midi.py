@@ -120,29 +120,43 @@ class Repeated:
         self.frames = round(minutes * 60 * self.sample_rate)
 
     def blocks(self, size: int = 1 << 16, *, start: int = 0, stop: int | None = None) -> Iterator[np.ndarray]:
-        """Yield blocks; only from the beginning."""
-        assert start == 0
-        left = self.frames if stop is None else stop
-        while left:
-            for block in self.parent.blocks(size):
-                part = block[:, :left]
-                left -= part.shape[1]
-                yield part
-                if not left:
-                    return
+        """Yield blocks; they end where the file does, so some are shorter than `size`."""
+        stop = self.frames if stop is None else stop
+        while start < stop:
+            at = start % self.parent.frames
+            for block in self.parent.blocks(size, start=at, stop=min(self.parent.frames, at + stop - start)):
+                start += block.shape[1]
+                yield block
 
 
-def measure_memory(path: Path, minutes: float) -> dict[str, Any]:
+PEAK = """
+import resource
+from pathlib import Path
+status = Path("/proc/self/status")
+if status.exists():  # ru_maxrss would begin at what the parent had when it forked
+    peak = next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+else:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+"""
+
+
+def measure_memory(path: Path, minutes: float, preset: str) -> dict[str, Any]:
     code = (
-        "import resource, sys, time; from pathlib import Path; from bench_midi import Repeated; "
+        "import time; from pathlib import Path; from bench_midi import Repeated; "
         "from audiolab.stages import notes; b = time.perf_counter(); "
-        f"n = notes.midi(Repeated(Path({str(path)!r}), {minutes}), preset='basic-pitch', bpm=120); "
-        "print(len(n), time.perf_counter() - b, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+        f"n = notes.midi(Repeated(Path({str(path)!r}), {minutes}), preset={preset!r}, bpm=120); "
+        f"s = time.perf_counter() - b\n{PEAK}\nprint(len(n), s, peak / 1024)"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     count, seconds, peak = out.stdout.split()
-    return {"minutes": minutes, "notes": int(count), "seconds": float(seconds), "peak_mb": float(peak)}
+    return {
+        "minutes": minutes,
+        "preset": preset,
+        "notes": int(count),
+        "seconds": float(seconds),
+        "peak_mb": float(peak),
+    }
 
 
 def main() -> None:
@@ -150,6 +164,7 @@ def main() -> None:
     parser.add_argument("file", nargs="?", type=Path)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--memory", type=float, nargs="*", default=[], metavar="MINUTES")
+    parser.add_argument("--presets", nargs="*", default=["basic-pitch"], help="what to measure the memory of")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -167,18 +182,18 @@ def main() -> None:
             "duration": source.frames / source.sample_rate,
             "machine": f"{platform.machine()}, {cores} cores, Python {platform.python_version()}",
             "versions": {name: version(name) for name in ("basic-pitch", "onnxruntime", "numpy", "librosa")},
-            **compare(path, arguments.repeats),
-            "memory": [measure_memory(path, minutes) for minutes in arguments.memory],
+            **(compare(path, arguments.repeats) if arguments.repeats else {"notes": 0, "seconds": {}}),
+            "memory": [measure_memory(path, m, preset) for preset in arguments.presets for m in arguments.memory],
         }
     print(f"{report['file']}: {report['duration']:.1f} s, {report['notes']} notes; {report['machine']}")
     for name, seconds in report["seconds"].items():
         print(f"  {name:34} {seconds:8.2f} s")
-    print(f"  ratio in process {report['ratio_in_process']:.2f}, command line {report['ratio_command']:.2f}")
-    print(f"  notes equal: {'yes' if report['notes_equal'] else 'no'}")
+    if arguments.repeats:
+        print(f"  ratio in process {report['ratio_in_process']:.2f}, command line {report['ratio_command']:.2f}")
+        print(f"  notes equal: {'yes' if report['notes_equal'] else 'no'}")
     for row in report["memory"]:
-        print(
-            f"  {row['minutes']:6.0f} min: {row['seconds']:7.1f} s, {row['notes']} notes, peak {row['peak_mb']:.0f} MB"
-        )
+        took = f"{row['seconds']:7.1f} s, {row['notes']} notes, peak {row['peak_mb']:.0f} MB"
+        print(f"  {row['preset']:12} {row['minutes']:6.0f} min: {took}")
     if arguments.json:
         arguments.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 

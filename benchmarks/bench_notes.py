@@ -3,7 +3,8 @@
     python benchmarks/bench_notes.py [--shared ../shared] [--thresholds 0.2 0.3 0.5] [--json FILE]
 
 Notes: mir_eval's onset-and-pitch F (50 ms, 50 cents, offsets not counted) on three rendered songs, and with
-`--shared` on the sung vocadito_1 (annotator A1). Drums: F of each class (50 ms) on the rendered songs and MDB Drums.
+`--shared` on the sung vocadito_1 (annotator A1). Drums: F of each class (50 ms) on the rendered songs and MDB Drums;
+`own`: each class from its own threshold on.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import numpy as np
 from audiolab.audio import BlockSource, View, open_source
 from audiolab.stages import notes
 from audiolab.stages.classification import classify
+from audiolab.stages.notes.drums import DRUM_THRESHOLDS
 from audiolab.stages.notes.presets import MidiParams, settings_for
 from audiolab.stages.slicing import slice as slice_sound
 from audiolab.synth import RenderedSong, render_song
@@ -116,7 +118,8 @@ def drum_stems(
 def score_drums(songs: list[RenderedSong], shared: Path | None, thresholds: list[float]) -> list[dict[str, Any]]:
     import mir_eval
 
-    counts: dict[tuple[str, float], dict[str, np.ndarray]] = {}
+    choices: dict[str, Any] = {f"{threshold:g}": threshold for threshold in thresholds} | {"own": DRUM_THRESHOLDS}
+    counts: dict[tuple[str, str], dict[str, np.ndarray]] = {}
     for name, stem, truth in drum_stems(songs, shared):
         cuts = slice_sound(stem, preset="drums").cuts
         items = {"items": [found.item() for found in classify([View(stem, cut.start, cut.stop) for cut in cuts])]}
@@ -124,12 +127,12 @@ def score_drums(songs: list[RenderedSong], shared: Path | None, thresholds: list
             "sample_rate": stem.sample_rate,
             "samples": [{"start": cut.start, "stop": cut.stop, **cut.facts} for cut in cuts],
         }
-        for threshold in thresholds:
+        for chosen, threshold in choices.items():
             times: dict[str, set[float]] = {}
             for note in notes.drum_notes(slices, items, None, threshold=threshold):
                 if note.pitch in KEYS:
                     times.setdefault(KEYS[note.pitch], set()).add(note.start)
-            table = counts.setdefault((name, threshold), {label: np.zeros(3) for label in CLASSES})
+            table = counts.setdefault((name, chosen), {label: np.zeros(3) for label in CLASSES})
             for label in CLASSES:
                 real, got = np.unique(truth.get(label, [])), np.array(sorted(times.get(label, ())))
                 hits = len(mir_eval.util.match_events(real, got, 0.05)) if len(real) and len(got) else 0
@@ -168,7 +171,7 @@ def main() -> None:
     for row in report["drums"]:
         cells = "  ".join(f"{label} " + ("  -  " if row[label] is None else f"{row[label]:.3f}") for label in CLASSES)
         print(
-            f"{row['set']:18} from {row['threshold']:.2f}  {cells}  all {row['all']:.3f} "
+            f"{row['set']:18} from {row['threshold']:4}  {cells}  all {row['all']:.3f} "
             f"(P {row['precision']:.3f}, R {row['recall']:.3f})"
         )
     if arguments.json:

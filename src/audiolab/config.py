@@ -43,6 +43,9 @@ class Settings(BaseSettings):
     scheduler: Annotated[str | None, Field(description="Address of a running Dask scheduler")] = None
     workers: Annotated[int | None, Field(ge=1, description="Worker processes; default: by cores and memory")] = None
     threads: Annotated[int, Field(ge=1, description="Threads of numeric libraries in one worker")] = 1
+    mlflow: Annotated[str | None, Field(description="MLflow tracking address; if set, benchmarks always log there")] = (
+        None
+    )
     log_level: Annotated[str, Field(description="Level of audiolab's log")] = "WARNING"
 
     def path(self, path: str | Path) -> Path:

@@ -12,7 +12,7 @@ import soundfile as sf
 from audiolab.audio import Audio, write_audio
 from audiolab.synth import instruments, noise, render_song, silence, tone
 
-COMMANDS = ("separate", "slice", "classify", "embed", "midi", "lyrics", "analyze")
+COMMANDS = ("separate", "slice", "classify", "embed", "midi", "lyrics", "analyze", "describe")
 WITH_WEIGHTS = ("lyrics",)
 """Commands that cannot do anything without weights that are not here."""
 
@@ -57,6 +57,35 @@ def test_slice(cli, song, tmp_path):
     assert isinstance(cli("slice", song, song, "--json").json, list)
 
 
+def test_slice_by_the_music(cli, song, tmp_path):
+    said = cli("slice", song, "--mode", "loops", "--bars", "1", "--bpm", "112", "--to", tmp_path / "loops", "--json")
+    assert said.code == 0, said.err
+    samples = said.json["samples"]
+    assert {cut["stop"] - cut["start"] for cut in samples} == {round(4 * 60 / 112 * said.json["sample_rate"])}
+    assert all((cut["kind"], cut["beats"]) == ("loop", 4) for cut in samples)
+    assert len(list((tmp_path / "loops").glob("*.wav"))) == len(samples) > 0
+    faded = cli("slice", song, "--mode", "equal", "--parts", "3", "--fade-out", "0.01", "--snap", "--trim", "--json")
+    assert [cut["render"] for cut in faded.json["samples"]] == [{"fade_out_s": 0.01}] * 3
+    assert "bar 1" in cli("slice", song, "--mode", "grid", "--division", "1/8", "--bpm", "112").out
+    assert cli("slice", song, "--mode", "grid", "--division", "x").code == 2
+    assert cli("slice", song, "--mode", "sideways").code == 2
+
+
+def test_describe(cli, tmp_path):
+    path = write_audio(tmp_path / "a.wav", tone(220, 0.5))
+    said = cli("describe", path, "--json")
+    assert said.code == 0, said.err
+    assert set(said.json) >= {
+        "path", "duration", "kind", "root_note", "root_name", "root_hz", "root_cents", "pitch_confidence", "attack_s",
+        "decay_s", "brightness_hz", "noisiness", "lufs", "true_peak_db", "bpm", "beats",
+    }  # fmt: skip
+    assert (said.json["root_note"], said.json["kind"]) == (57, "one-shot")
+    assert "A3" in cli("describe", path).out
+    missing = cli("describe", path, tmp_path / "none.wav", "--json")
+    assert missing.code == 1
+    assert "does not exist" in missing.json[1]["error"]
+
+
 def test_classify(cli, tmp_path, rng):
     path = write_audio(tmp_path / "k.wav", Audio(instruments.kick(44100, rng).astype("f4"), 44100))
     said = cli("classify", path, "--json")
@@ -86,6 +115,16 @@ def test_midi(cli, tmp_path):
     assert [note["pitch"] for note in document["notes"]] == [69]
     assert set(document["notes"][0]) >= {"start", "end", "pitch", "velocity"}
     assert Path(document["midi"]).read_bytes()[:4] == b"MThd"
+
+
+def test_midi_multitrack(cli, tmp_path):
+    song = render_song(bars=2)
+    files = [write_audio(tmp_path / f"t_{stem}.wav", song.stems[stem]) for stem in ("drums", "bass")]
+    said = cli("midi", *files, "--multitrack", tmp_path / "t.mid", "--bpm", 112, "--json")
+    assert said.code == 0, said.err
+    assert [document["track"] for document in said.json] == ["drums", "bass"]
+    assert {document["midi"] for document in said.json} == {str(tmp_path / "t.mid")}
+    assert (tmp_path / "t.mid").read_bytes()[:4] == b"MThd"
 
 
 def test_analyze(cli, song):

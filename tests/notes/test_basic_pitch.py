@@ -14,6 +14,7 @@ from audiolab.stages.notes import model
 from audiolab.stages.notes.creation import create_notes, frame_times
 from audiolab.stages.notes.presets import MidiParams, settings_for
 from audiolab.stages.notes.transcribing import _semitones, one_voice
+from audiolab.synth import render_song
 
 from .conftest import tune
 
@@ -250,3 +251,21 @@ def test_notes_are_those_of_upstream_on_real_music(shared_data, upstream, patter
 def test_create_notes_of_nothing():
     empty = np.zeros((0, 88), np.float32)
     assert create_notes(model.Activations(empty, empty, None, 0, empty[:, 0])) == []
+
+
+def test_long_sounds_keep_contours_on_disk_and_give_the_same(monkeypatch):
+    sound = render_song(bars=3).stems["bass"]
+    settings = settings_for(MidiParams(preset="bass"), None)
+    short, held = model.activations(sound), notes.transcribe(sound, settings)
+    monkeypatch.setattr(model, "_SPOOL_SECONDS", 1.0)
+    long = model.activations(sound)
+    assert isinstance(long.contour, model.Spool)
+    assert long.contour.shape == short.contour.shape
+    assert np.array_equal(long.contour[10:300, 5:99], short.contour[10:300, 5:99])
+    assert np.array_equal(long.contour[:, :], short.contour)
+    assert notes.transcribe(sound, settings) == held
+    assert any(note.bend for note in held)
+    upstream = settings_for(MidiParams(preset="basic-pitch"), None)
+    spooled = notes.transcribe(sound, upstream)
+    monkeypatch.undo()
+    assert notes.transcribe(sound, upstream) == spooled

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
 from audiolab.audio import Audio
 from audiolab.errors import ParameterError
-from audiolab.stages.notes import DRUM_KEYS, drum_notes
-from audiolab.stages.notes.drums import tom_key
+from audiolab.stages.notes import DRUM_KEYS, MidiParams, drum_notes
+from audiolab.stages.notes.drums import DRUM_THRESHOLDS, tom_key
+from audiolab.stages.notes.presets import settings_for
 
 RATE = 44100
 
@@ -87,3 +90,48 @@ def test_nothing_and_what_does_not_belong_together():
     assert drum_notes(slices(), {"items": []}, None, threshold=0.5) == []
     with pytest.raises(ParameterError, match="2 slices but 1 labels"):
         drum_notes(slices(0, 1), {"items": [item()]}, None, threshold=0.5)
+
+
+def test_each_class_has_its_own_threshold():
+    thresholds = dict.fromkeys(DRUM_THRESHOLDS, 0.5)
+    made = pitches(item(kick=0.4, closed_hat=0.4, snare=0.6), threshold={**thresholds, "closed_hat": 0.3})
+    assert made == [[38, 42]]
+    crash = {**item(cymbal=0.4), "top": [["crash", 0.5]]}
+    assert pitches(crash, threshold={**thresholds, "cymbal": 0.3}) == [[49]]
+    assert pitches(crash, threshold=thresholds) == [[]]
+
+
+def test_hats_exclude_each_other_by_how_far_they_are_above_their_thresholds():
+    thresholds = {**dict.fromkeys(DRUM_THRESHOLDS, 0.5), "closed_hat": 0.6, "open_hat": 0.2}
+    assert pitches(item(closed_hat=0.7, open_hat=0.5), threshold=thresholds) == [[46]]
+
+
+def test_thresholds_as_parameters():
+    assert settings_for(MidiParams(), "drums").drum_thresholds == dict(DRUM_THRESHOLDS)
+    assert set(settings_for(MidiParams(drum_threshold=0.25), "drums").drum_thresholds.values()) == {0.25}
+    mixed = settings_for(MidiParams(drum_threshold=0.25, drum_thresholds={"snare": 0.9}), "drums").drum_thresholds
+    assert (mixed["snare"], mixed["kick"]) == (0.9, 0.25)
+    for bad in ({"snair": 0.5}, {"snare": 0.0}, {"snare": 1.5}):
+        with pytest.raises(ValueError, match=r"snair|above 0"):
+            MidiParams(drum_thresholds=bad)
+
+
+def test_default_thresholds_are_those_that_were_found():
+    from audiolab.stages.classification import get_head
+    from audiolab.stages.classification.encoder import MODEL_FOLDER
+
+    found = json.loads((MODEL_FOLDER / "scores.json").read_text())["drum_loops"]["classes"]
+    assert {name: round(row["threshold"], 2) for name, row in found.items()} == dict(DRUM_THRESHOLDS)
+    assert tuple(DRUM_THRESHOLDS) == get_head().drums
+
+
+@pytest.mark.shared
+def test_real_drum_stems_hold_their_hits(shared_data):
+    """Songs that nothing was fitted to; the floors lie a little below what was measured (docs/midi.md)."""
+    from audiolab.benchmarking import bench
+
+    pooled = bench("drums", shared_data / "music" / "mdb", baseline=False).pooled
+    assert pooled["all_f"] > 0.83
+    assert pooled["HH_f"] > 0.8
+    assert pooled["KD_f"] > 0.96
+    assert pooled["SD_f"] > 0.8

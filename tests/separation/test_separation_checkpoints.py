@@ -145,8 +145,36 @@ def test_networks_of_a_bag_must_agree(tmp_path: Path) -> None:
         load_networks(Checkpoint("mixed", one.paths + other.paths, one.hashes + other.hashes))
 
 
-def test_no_such_file_is_none(tmp_path: Path) -> None:
-    assert find_checkpoint(str(tmp_path / "nothing.th")) is None
+def test_no_such_file_or_name(tmp_path: Path) -> None:
+    assert find_checkpoint("nothing") is None
+    with pytest.raises(ModelError, match=r"no file .*nothing\.th"):
+        find_checkpoint(str(tmp_path / "nothing.th"))
+
+
+def test_a_folder_of_models(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="holds no Demucs model"):
+        find_checkpoint(str(tmp_path))
+    one = save_th(small_network(1), tmp_path, "aaa")
+    assert find_checkpoint(str(tmp_path)).paths == (one,)
+    two = save_safetensors(small_network(2), tmp_path, "bbb")
+    with pytest.raises(ModelError, match="several models: name one"):
+        find_checkpoint(str(tmp_path))
+    assert find_checkpoint(str(tmp_path / "bbb")).paths == (two,)
+    (tmp_path / "both.yaml").write_text("models: [aaa, bbb]\n")
+    assert find_checkpoint(str(tmp_path)).paths == find_checkpoint(str(tmp_path / "both")).paths == (one, two)
+    with pytest.raises(ModelError, match="holds no model 'ccc'"):
+        find_checkpoint(str(tmp_path / "ccc"))
+
+
+def test_a_bag_may_set_the_segment_as_upstream_does(tmp_path: Path) -> None:
+    save_th(small_network(1), tmp_path, "aaa")
+    bag = tmp_path / "long.yaml"
+    for segment, expected in ((1, 1), (44, 1.5)):  # HTDemucs takes no longer segments than its own
+        bag.write_text(f"models: [aaa]\nsegment: {segment}\n")
+        assert float(load(bag)[0].segment) == expected
+    bag.write_text("models: [aaa]\nsegment: 0\n")
+    with pytest.raises(ModelError, match="segments of 0 s"):
+        find_checkpoint(str(bag))
 
 
 def upstream(network: object, mix: np.ndarray, overlap: float) -> np.ndarray:

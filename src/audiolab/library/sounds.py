@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from audiolab.audio import Audio, BlockSource, Named, TempoMap, View, open_source
+from audiolab.audio import Audio, BlockSource, Named, Render, Rendered, TempoMap, View, open_source
 from audiolab.errors import CatalogError
 from audiolab.library.fixed import Fixed
 from audiolab.library.tables import html_table, seconds_text
@@ -203,18 +203,33 @@ class Sound(Fixed):
             sound = parent
         return sound
 
-    def source(self) -> BlockSource:
-        """Open it as a stream of blocks."""
-        if self.media is not None:
-            return Named(open_source(self.path), self.name)
-        parent = self.parent
-        if parent is None or self.start is None or self.stop is None:
-            raise CatalogError(f"{self.name!r} has neither a file nor a parent; run `audiolab fsck`")
-        return Named(View(parent.source(), self.start, self.stop), self.name)
+    @property
+    def render(self) -> dict[str, Any]:
+        """What is done to it whenever it is read or exported (fades, gain, mono, ...); see `audiolab.audio.Render`."""
+        return dict(self._now().render or {})
 
-    def audio(self) -> Audio:
-        """Read it into memory."""
-        return Audio.from_source(self.source())
+    def source(self, *, rendered: bool = True) -> BlockSource:
+        """Open it as a stream of blocks.
+
+        Parameters
+        ----------
+        rendered : bool
+            Apply its `render`; else as it lies in its file or its parent.
+        """
+        if self.media is not None:
+            plain: BlockSource = open_source(self.path)
+        else:
+            parent = self.parent
+            if parent is None or self.start is None or self.stop is None:
+                raise CatalogError(f"{self.name!r} has neither a file nor a parent; run `audiolab fsck`")
+            # Start and stop count in the parent as it lies there, whatever is done to the parent itself.
+            plain = View(parent.source(rendered=False), self.start, self.stop)
+        render = Render.from_dict(self.render) if rendered else Render()
+        return Named(Rendered(plain, render) if render else plain, self.name)
+
+    def audio(self, *, rendered: bool = True) -> Audio:
+        """Read it into memory; see `source`."""
+        return Audio.from_source(self.source(rendered=rendered))
 
     # ---- its family ----------------------------------------------------------------------------
 

@@ -42,9 +42,12 @@ def main(arguments: list[str] | None = None) -> int:
         crossed = cross_validate(run, data)
         final = train_final(run, data)
         if not options.train_only:
+            from audiolab.training.drum_head import refit
             from audiolab.training.finishing import finish
 
-            print(json.dumps(finish(run, data, crossed, final, options.to)["summary"], indent=1))
+            summary = finish(run, data, crossed, final, options.to)["summary"]
+            refit(options.data, config, options.to)
+            print(json.dumps(summary, indent=1))
     except AudiolabError as error:
         print(f"audiolab: {error}", file=sys.stderr)
         return 1

@@ -29,7 +29,7 @@ from audiolab.training.rendered_drums import DRUMS
 from audiolab.training.rendered_tones import TONES
 from audiolab.training.settings import ClassifierConfig
 
-__all__ = ["RENDERED", "Batches", "SoundData", "Sounds", "collect", "render"]
+__all__ = ["RENDERED", "Batches", "SoundData", "Sounds", "collect", "render", "waveform"]
 
 RENDERED = "rendered"
 """Source name of sounds that code made."""
@@ -73,8 +73,8 @@ def render(label: str, number: int, seed: int) -> NDArray[np.float32]:
     return np.asarray(makers[int(rng.integers(len(makers)))](rng), np.float32)
 
 
-def _waveform(entry: Entry, config: ClassifierConfig) -> NDArray[np.float32]:
-    """Give a sound at the encoder's rate, not yet prepared."""
+def waveform(entry: Entry, config: ClassifierConfig) -> NDArray[np.float32]:
+    """Give a sound at the encoder's rate, as it was recorded or rendered, not yet prepared."""
     if entry.source == RENDERED:
         label, number = entry.path.stem.rsplit("-", 1)
         return render(label, int(number), config.seed)
@@ -121,7 +121,7 @@ def collect(
     for done, index in enumerate(missing, start=1):
         entry = entries[index]
         try:
-            wave = _waveform(entry, config)
+            wave = waveform(entry, config)
         except AudioError as error:
             troubles[index] = str(error)
             continue

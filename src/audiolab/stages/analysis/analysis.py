@@ -57,6 +57,8 @@ class Findings:
     key: Key
     lufs: Lufs | None
     true_peak_db: Decibels
+    lra: float | None = None
+    """Loudness range in LU; None below 3 s."""
 
     @property
     def meter(self) -> str | None:
@@ -77,6 +79,7 @@ class Findings:
             "tuning_cents": self.key.tuning,
             "lufs": self.lufs,
             "true_peak_db": self.true_peak_db,
+            "lra": self.lra,
         }
         if self.tempo_map:
             document["tempo_map"] = self.tempo_map.to_dict()
@@ -103,23 +106,24 @@ def analyze_sound(source: BlockSource, params: AnalyzeParams, *, progress: Progr
     source = require_stereo(source, downmix=params.downmix)
     duration = source.frames / source.sample_rate
     levels = measure_levels(source)
+    measured = (levels.lufs, levels.true_peak_db, levels.lra)
     progress(0.25, 1.0)
     heard = survey(source, lambda done, total: progress(0.25 + 0.1 * done / total, 1.0))
     if heard.silent:
         progress(1.0, 1.0)
-        return Findings(duration, Tempo(), None, 0.0, False, Key(), levels.lufs, levels.true_peak_db)
+        return Findings(duration, Tempo(), None, 0.0, False, Key(), *measured)
     features = gather(source, heard, progress=lambda done, total: progress(0.35 + 0.5 * done / total, 1.0))
     key = find_key(features)
     verdict = read_rhythm(features)
     progress(0.95, 1.0)
     if verdict is None or len(verdict.beats) < 2:
-        found = Findings(duration, Tempo(), None, 0.0, False, key, levels.lufs, levels.true_peak_db)
+        found = Findings(duration, Tempo(), None, 0.0, False, key, *measured)
     else:
         times = beat_times(verdict, Folded(source, heard.weights, heard.offset))
         tempo_map, steady = map_beats(times, verdict, duration)
         tempo = _tempo(verdict, features, tempo_map.bpm(duration))
         certain = round(verdict.meter_probability, 4)
-        found = Findings(duration, tempo, tempo_map, certain, steady, key, levels.lufs, levels.true_peak_db)
+        found = Findings(duration, tempo, tempo_map, certain, steady, key, *measured)
     progress(1.0, 1.0)
     return found
 

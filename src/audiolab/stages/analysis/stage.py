@@ -29,6 +29,7 @@ class Analyze(Stage):
             "camelot": found.key.camelot,
             "lufs": found.lufs,
             "true_peak_db": found.true_peak_db,
+            "lra": found.lra,
             "duration": found.duration,
         }
         notes = () if found.tempo.bpm else (f"{job.sound.name}: no beat found",)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from audiolab.stages.notes.model import FRAME_HOP, MODEL_RATE, WINDOW_FRAMES, WINDOW_HOP, Activations
+from audiolab.stages.notes.model import FRAME_HOP, MODEL_RATE, WINDOW_FRAMES, WINDOW_HOP, Activations, Contours
 
 __all__ = ["LOWEST_PITCH", "NoteEvent", "create_notes", "frame_times", "min_frames"]
 
@@ -72,13 +72,14 @@ def create_notes(
     min_pitch: int | None = None,
     max_pitch: int | None = None,
     melodia: bool = True,
+    keep: bool = True,
 ) -> list[NoteEvent]:
     """Find notes in activations.
 
     Parameters
     ----------
     found : Activations
-        Of the whole sound. Not changed.
+        Of the whole sound.
     onset_threshold, frame_threshold : float
         Least activation of a beginning, and of a note that goes on; above 0, at most 1.
     min_length : int
@@ -87,6 +88,8 @@ def create_notes(
         MIDI pitches: the lowest that counts, and the first that no longer does (as upstream has it).
     melodia : bool
         Whether to look for notes without a clear beginning afterwards.
+    keep : bool
+        Leave `found` as it is; else pitches out of range may be zeroed in it, which saves a copy.
 
     Returns
     -------
@@ -100,7 +103,8 @@ def create_notes(
     if min_pitch is not None or max_pitch is not None:
         low = max((LOWEST_PITCH if min_pitch is None else min_pitch) - LOWEST_PITCH, 0)
         high = max((LOWEST_PITCH + _PITCHES if max_pitch is None else max_pitch) - LOWEST_PITCH, 0)
-        frames, onsets = frames.copy(), onsets.copy()
+        if keep:
+            frames, onsets = frames.copy(), onsets.copy()
         for matrix in (frames, onsets):
             matrix[:, :low] = 0
             matrix[:, high:] = 0
@@ -248,7 +252,7 @@ _DISTANCE = np.arange(2 * _BEND_REACH + 1) - float(_BEND_REACH)
 _NEAR = np.exp(-(_DISTANCE**2) / (2 * 5.0 * 5.0))
 
 
-def _bend(contour: NDArray[np.float32], start: int, stop: int, column: int) -> tuple[int, ...]:
+def _bend(contour: Contours, start: int, stop: int, column: int) -> tuple[int, ...]:
     """Read the pitch of each frame from the contours, preferring what is near the note's own pitch."""
     bin_ = column * _BEND_STEPS
     low, high = max(bin_ - _BEND_REACH, 0), min(bin_ + _BEND_REACH + 1, contour.shape[1])

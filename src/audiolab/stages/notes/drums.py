@@ -11,7 +11,7 @@ from audiolab.audio import Audio, BlockSource, View, to_frames
 from audiolab.errors import ParameterError
 from audiolab.stages.notes.midi_file import Note
 
-__all__ = ["CYMBAL", "DRUM_KEYS", "drum_notes", "tom_key"]
+__all__ = ["CYMBAL", "DRUM_KEYS", "DRUM_THRESHOLDS", "drum_notes", "drum_thresholds", "tom_key"]
 
 DRUM_KEYS: Mapping[str, int] = {
     "kick": 36,
@@ -30,6 +30,20 @@ DRUM_KEYS: Mapping[str, int] = {
 CYMBAL = "cymbal"
 """The classifier's one class for crash and ride; its labels tell them apart."""
 
+DRUM_THRESHOLDS: Mapping[str, float] = {
+    "kick": 0.38,
+    "snare": 0.37,
+    "clap": 0.18,
+    "rim": 0.23,
+    "closed_hat": 0.3,
+    "open_hat": 0.27,
+    "cymbal": 0.22,
+    "tom": 0.32,
+    "percussion": 0.33,
+}
+"""Least probability of each class at an onset: the best F on rendered loops whose sounds the head had not heard
+(`python -m audiolab.training.drum_head`, which writes them into the model's scores.json as `drum_loops`)."""
+
 _LONGEST = 0.1
 """Seconds: drum samplers ignore a note's end, and short notes are easy to edit."""
 _LOWEST_TOM, _HIGHEST_TOM = 50.0, 400.0
@@ -38,7 +52,11 @@ _LOW_TOM, _HIGH_TOM = 110.0, 165.0
 
 
 def drum_notes(
-    slices: Mapping[str, Any], labels: Mapping[str, Any], source: BlockSource | None, *, threshold: float
+    slices: Mapping[str, Any],
+    labels: Mapping[str, Any],
+    source: BlockSource | None,
+    *,
+    threshold: float | Mapping[str, float],
 ) -> list[Note]:
     """Make notes of cuts and of what they were taken for.
 
@@ -51,8 +69,8 @@ def drum_notes(
         and a label.
     source : BlockSource or None
         The stem, to tell toms by their pitch; without it each is a middle tom.
-    threshold : float
-        Least probability.
+    threshold : float or mapping
+        Least probability, one for all classes or one each (see `drum_thresholds`).
 
     Returns
     -------
@@ -71,12 +89,13 @@ def drum_notes(
         raise ParameterError(
             f"{len(samples)} slices but {len(items)} labels: they are of different runs; slice and classify again"
         )
+    thresholds = dict.fromkeys((*DRUM_KEYS, CYMBAL), threshold) if isinstance(threshold, float) else threshold
     rate = int(slices["sample_rate"])
     velocities = _velocities(samples)
     notes = []
     for sample, item, velocity in zip(samples, items, velocities, strict=True):
         start, stop = sample["start"] / rate, sample["stop"] / rate
-        likely = _classes(item, threshold)
+        likely = _classes(item, thresholds)
         best = max(likely.values(), default=1.0)
         for name, probability in likely.items():
             key = DRUM_KEYS[name]
@@ -87,21 +106,41 @@ def drum_notes(
     return sorted(notes, key=lambda note: (note.start, note.pitch))
 
 
-def _classes(item: Mapping[str, Any], threshold: float) -> dict[str, float]:
+def drum_thresholds(one: float | None, each: Mapping[str, float] | None) -> dict[str, float]:
+    """Give the least probability of each class: `each` where it names the class, else `one`, else the default.
+
+    Raises
+    ------
+    ParameterError
+        If `each` names a class that there is not, or a value outside 0 to 1.
+    """
+    found = {name: value if one is None else one for name, value in DRUM_THRESHOLDS.items()}
+    for name, value in (each or {}).items():
+        if name not in found:
+            raise ParameterError(f"drum_thresholds: no drum class {name!r}; there are {', '.join(found)}")
+        if not 0 < value <= 1:
+            raise ParameterError(f"drum_thresholds: {name} must be above 0 and at most 1, not {value:g}")
+        found[name] = float(value)
+    return found
+
+
+def _classes(item: Mapping[str, Any], thresholds: Mapping[str, float]) -> dict[str, float]:
     """Pick the drum classes of one cut, likeliest first."""
-    drums = dict(item.get("drums") or {})
+    drums = {name: float(p) for name, p in (item.get("drums") or {}).items()}
+    thresholds = dict(thresholds)
     if CYMBAL in drums:
         labels = dict(item.get("top") or ())
         which = "ride" if labels.get("ride", 0.0) > labels.get("crash", 0.0) else "crash"
         drums[which] = max(drums.pop(CYMBAL), drums.get(which, 0.0))
-    probabilities = {name: float(p) for name, p in drums.items() if name in DRUM_KEYS}
-    likely = {name: p for name, p in probabilities.items() if p >= threshold}
+        thresholds[which] = thresholds[CYMBAL]
+    probabilities = {name: p for name, p in drums.items() if name in DRUM_KEYS}
+    likely = {name: p for name, p in probabilities.items() if p >= thresholds.get(name, thresholds["percussion"])}
     label = item.get("label")
     if not likely and label in DRUM_KEYS:
-        likely[str(label)] = probabilities.get(str(label), float(item.get("confidence", threshold)))
+        likely[str(label)] = probabilities.get(str(label), float(item.get("confidence", 1.0)))
     # Hats are open or closed, not both.
     if {"closed_hat", "open_hat"} <= likely.keys():
-        del likely[min("closed_hat", "open_hat", key=lambda name: likely[name])]
+        del likely[min("closed_hat", "open_hat", key=lambda name: likely[name] / thresholds[name])]
     return dict(sorted(likely.items(), key=lambda pair: -pair[1]))
 
 

@@ -16,7 +16,7 @@ from audiolab.stages.notes.midi_file import Note, Track, write_midi
 from audiolab.stages.notes.presets import MidiParams, Settings, settings_for
 from audiolab.stages.notes.transcribing import DEFAULT_BPM, document_of, transcribe
 
-__all__ = ["Transcription", "midi"]
+__all__ = ["Transcription", "find_tempo", "fixed_tempo", "midi"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,7 @@ def midi(
     tempo_map: TempoMap | float | None = None,
     bpm: float | None = None,
     preset: str = "auto",
+    stem: str | None = None,
     progress: Progress | None = None,
     **params: Any,
 ) -> Transcription:
@@ -99,8 +100,10 @@ def midi(
     bpm : float, optional
         The same as a number for `tempo_map`.
     preset : str
-        `auto` (the same as `other` for a plain file), `basic-pitch` (upstream's defaults, and notes equal to
+        `auto` (by `stem`, else `other`), `basic-pitch` (upstream's defaults, and notes equal to
         upstream's), `bass`, `vocals`, `other`, or `drums` (from slices and labels).
+    stem : str, optional
+        Which stem the sound is: drums, bass, vocals, other, guitar, piano.
     progress : Progress, optional
         Called with work done and work in all.
     **params
@@ -120,8 +123,8 @@ def midi(
     MissingDependency
         If the package basic-pitch, which holds the model, is not installed.
     """
-    settings = settings_for(_params({"preset": preset, **params}), None)
-    fixed = _fixed_tempo(tempo_map, bpm)
+    settings = settings_for(_params({"preset": preset, **params}), stem)
+    fixed = fixed_tempo(tempo_map, bpm)
     source = require_stereo(as_source(sound), downmix=settings.downmix)
     duration = source.frames / source.sample_rate
     hook = progress or no_progress
@@ -129,7 +132,7 @@ def midi(
         notes = _drums(source, settings, hook)
     else:
         notes = transcribe(source, settings, threads=_cores(), progress=hook)
-    time, remarks = (fixed, ()) if fixed is not None else _find_tempo(source)
+    time, remarks = (fixed, ()) if fixed is not None else find_tempo(source)
     name = Path(source.name).stem or "sound"
     document = document_of(notes, settings, tempo_map=time, duration=duration, name=name)
     path = str(sound) if isinstance(sound, (str, Path)) else source.name
@@ -153,14 +156,15 @@ def _params(params: dict[str, Any]) -> MidiParams:
         raise ParameterError(f"midi: {problems}; it takes {', '.join(MidiParams.model_fields)}") from error
 
 
-def _fixed_tempo(tempo_map: TempoMap | float | None, bpm: float | None) -> TempoMap | None:
+def fixed_tempo(tempo_map: TempoMap | float | None, bpm: float | None) -> TempoMap | None:
+    """Make a map of what was given, or None."""
     if tempo_map is not None and bpm is not None:
         raise ParameterError("midi: give tempo_map or bpm, not both")
     given = bpm if tempo_map is None else tempo_map
     return given if given is None or isinstance(given, TempoMap) else TempoMap.constant(float(given))
 
 
-def _find_tempo(source: BlockSource) -> tuple[TempoMap, tuple[str, ...]]:
+def find_tempo(source: BlockSource) -> tuple[TempoMap, tuple[str, ...]]:
     """Ask `analyze`; a sound that has no tempo gets MIDI's default."""
     from audiolab.stages.analysis import analyze
 
@@ -182,7 +186,7 @@ def _drums(source: BlockSource, settings: Settings, progress: Progress) -> list[
     progress(1.0, 1.0)
     samples = [{"start": cut.start, "stop": cut.stop, **cut.facts} for cut in cuts]
     slices = {"sample_rate": source.sample_rate, "samples": samples}
-    return drum_notes(slices, {"items": items}, source, threshold=settings.drum_threshold)
+    return drum_notes(slices, {"items": items}, source, threshold=settings.drum_thresholds)
 
 
 def _cores() -> int:

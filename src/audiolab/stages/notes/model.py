@@ -4,7 +4,8 @@ The audio path is upstream's, step by step: the mean of the channels, soxr "HQ" 
 43,844 samples that overlap by 30 frames, 15 frames dropped at both ends of each. Windows are run one by
 one, several at a time on several threads: then every value is upstream's to the bit, which batches do not
 give (on digital silence they differ by 0.03), and threads change nothing. Only a few windows are held;
-what grows with the length is the activations (61 kB a second without contours, 152 kB with them).
+what grows with the length is the activations (61 kB a second; contours, 91 kB a second, go to a temporary file
+for sounds of more than ten minutes).
 
 References
 ----------
@@ -15,6 +16,8 @@ Multipitch Estimation", ICASSP 2022; package `basic-pitch` 0.4.0 (Apache-2.0), `
 from __future__ import annotations
 
 import math
+import os
+import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,7 +25,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +42,8 @@ __all__ = [
     "WINDOW_FRAMES",
     "WINDOW_HOP",
     "Activations",
+    "Contours",
+    "Spool",
     "activations",
     "find_model",
 ]
@@ -55,8 +60,20 @@ WINDOW_HOP = _WINDOW - _OVERLAP_FRAMES * FRAME_HOP
 WINDOW_FRAMES = 172 - _OVERLAP_FRAMES
 """Frames kept of each window."""
 _LEAD = _OVERLAP_FRAMES * FRAME_HOP // 2
+_SPOOL_SECONDS = 600.0
+"""Contours of longer sounds go to a temporary file: they take 330 MB an hour."""
 _INPUT = "serving_default_input_2:0"
 _NOTE, _ONSET, _CONTOUR = (f"StatefulPartitionedCall:{i}" for i in (1, 2, 0))
+
+
+class Contours(Protocol):
+    """An array of rows, or a `Spool`."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Rows and columns."""
+
+    def __getitem__(self, place: tuple[slice, slice], /) -> NDArray[np.float32]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +87,8 @@ class Activations:
     """Is the pitch sounding: shape (frames, 88), column 0 is MIDI pitch 21."""
     onset: NDArray[np.float32]
     """Does it begin: shape (frames, 88)."""
-    contour: NDArray[np.float32] | None
-    """Pitch in thirds of a semitone: shape (frames, 264); None if not asked for."""
+    contour: Contours | None
+    """Pitch in thirds of a semitone: shape (frames, 264); None if not asked for, on disk if the sound is long."""
     samples: int
     """Length of the sound at 22,050 Hz."""
     level: NDArray[np.float32]
@@ -85,8 +102,36 @@ class Activations:
     def as_upstream(self) -> Activations:
         """Give the frames that upstream keeps: 86 a second of the 86.58 that there are, so the end is lost."""
         frames = int(np.floor(self.samples * (_FRAMES_PER_SECOND / MODEL_RATE)))
-        contour = None if self.contour is None else self.contour[:frames]
+        # Rows of a spool beyond the end are never asked for.
+        contour = self.contour if self.contour is None or isinstance(self.contour, Spool) else self.contour[:frames, :]
         return Activations(self.note[:frames], self.onset[:frames], contour, self.samples, self.level[:frames])
+
+
+class Spool:
+    """Rows of float32 in a temporary file without a name, read back by slices.
+
+    Three quarters of what the network says are contours, and each is looked at once, where a note is.
+    """
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+        self._file = tempfile.TemporaryFile(prefix="audiolab-")  # noqa: SIM115 - lives as long as the object
+
+    def append(self, rows: NDArray[np.float32]) -> None:
+        """Add rows at the end."""
+        self._file.write(np.ascontiguousarray(rows, np.float32).tobytes())
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self._file.tell() // (4 * self.width), self.width
+
+    def __getitem__(self, place: tuple[slice, slice]) -> NDArray[np.float32]:
+        rows, columns = place
+        first, last, _ = rows.indices(self.shape[0])
+        self._file.flush()
+        held = os.pread(self._file.fileno(), max(last - first, 0) * 4 * self.width, first * 4 * self.width)
+        return np.frombuffer(held, np.float32).reshape(-1, self.width)[:, columns]
 
 
 def find_model() -> Path:
@@ -156,9 +201,11 @@ def activations(
     names = [_NOTE, _ONSET, _CONTOUR] if contours else [_NOTE, _ONSET]
     windows = -(-(samples + _LEAD) // WINDOW_HOP)
     frames = _all_frames(samples)
-    kept = [np.empty(frames, np.float32)]
-    kept += [np.empty((frames, width), np.float32) for width in (88, 88, 264)[: len(names)]]
     duration = source.frames / source.sample_rate
+    kept: list[Any] = [np.empty(frames, np.float32)]
+    kept += [np.empty((frames, 88), np.float32) for _ in range(2)]
+    if contours:
+        kept.append(Spool(264) if duration > _SPOOL_SECONDS else np.empty((frames, 264), np.float32))
 
     def run(window: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         outputs = session.run(names, {_INPUT: window[None, :, None]})
@@ -168,7 +215,10 @@ def activations(
     for index, outputs in enumerate(_in_order(run, _windows(source, samples), threads)):
         at = index * WINDOW_FRAMES
         for target, rows in zip(kept, outputs, strict=True):
-            target[at : at + WINDOW_FRAMES] = rows[: max(frames - at, 0)]
+            if isinstance(target, Spool):
+                target.append(rows[: max(frames - at, 0)])
+            else:
+                target[at : at + WINDOW_FRAMES] = rows[: max(frames - at, 0)]
         progress(duration * (index + 1) / windows, duration)
     return Activations(kept[1], kept[2], kept[3] if contours else None, samples, kept[0])
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from audiolab.stages.base import Params
+from audiolab.stages.notes.drums import drum_thresholds
 
 __all__ = ["PRESETS", "MidiParams", "Preset", "PresetName", "Settings", "settings_for"]
 
@@ -69,8 +71,19 @@ class MidiParams(Params):
     center_bends: bool | None = Field(None, description="Take a constant third of a semitone out of bends")
     one_voice: bool | None = Field(None, description="Of notes that overlap keep the strongest")
     program: int | None = Field(None, ge=0, le=127, description="General MIDI program, counted from 0")
-    drum_threshold: float = Field(0.3, gt=0, le=1, description="Least probability of a drum class at an onset")
+    drum_threshold: float | None = Field(
+        None, gt=0, le=1, description="Least probability of every drum class at an onset; default: one for each class"
+    )
+    drum_thresholds: dict[str, float] | None = Field(
+        None, description="Least probability by drum class, such as {snare: 0.4}; others as above"
+    )
     downmix: bool = Field(False, description="Take sounds of more than two channels, mixed to stereo")
+
+    @field_validator("drum_thresholds")
+    @classmethod
+    def _known_classes(cls, value: dict[str, float] | None) -> dict[str, float] | None:
+        drum_thresholds(None, value)
+        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +103,7 @@ class Settings:
     center_bends: bool
     one_voice: bool
     program: int
-    drum_threshold: float
+    drum_thresholds: Mapping[str, float]
     downmix: bool
 
 
@@ -99,7 +112,8 @@ def settings_for(params: MidiParams, stem: str | None) -> Settings:
     name = _BY_STEM.get(stem or "", "other") if params.preset == "auto" else params.preset
     preset = PRESETS[name]
     program = _PROGRAMS.get(stem or "", preset.program) if params.preset == "auto" else preset.program
-    given = {key: value for key, value in params.model_dump(exclude={"preset"}).items() if value is not None}
+    drums = {"preset", "drum_threshold", "drum_thresholds"}
+    given = {key: value for key, value in params.model_dump(exclude=drums).items() if value is not None}
     values = {
         "onset_threshold": preset.onset_threshold,
         "frame_threshold": preset.frame_threshold,
@@ -113,5 +127,6 @@ def settings_for(params: MidiParams, stem: str | None) -> Settings:
         "center_bends": preset.center_bends,
         "one_voice": preset.one_voice,
         "program": program,
+        "drum_thresholds": drum_thresholds(params.drum_threshold, params.drum_thresholds),
     }
     return Settings(preset=name, **{**values, **given})

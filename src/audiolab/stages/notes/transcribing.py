@@ -62,6 +62,7 @@ def transcribe(
         min_pitch=_pitch(settings.minimum_frequency),
         max_pitch=_pitch(settings.maximum_frequency),
         melodia=settings.melodia,
+        keep=False,
     )
     if settings.ghost_db is not None:
         events = _without_ghosts(events, found.level, settings.ghost_db)

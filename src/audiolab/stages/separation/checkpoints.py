@@ -15,12 +15,13 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from audiolab.errors import ModelError
 
-__all__ = ["Checkpoint", "find_checkpoint", "load_networks"]
+__all__ = ["Checkpoint", "find_checkpoint", "load_networks", "stamps"]
 
 _SUFFIXES = (".safetensors", ".th", ".yaml")
 
@@ -35,17 +36,27 @@ class Checkpoint:
     """Full sha256 of each file."""
     mixing: tuple[tuple[float, ...], ...] | None = None
     """Weight of each network (rows) for each stem (columns); None for equal weights."""
+    segment: float | None = None
+    """Seconds of a segment where the bag asks for other than the networks' own (models older than HTDemucs)."""
 
     @property
     def sha256(self) -> str:
         """One hash for the whole model, bag weights included."""
-        if len(self.hashes) == 1:
+        extra = [] if self.segment is None else [str(self.segment)]
+        if len(self.hashes) == 1 and not extra:
             return self.hashes[0]
-        return hashlib.sha256("\n".join([*self.hashes, json.dumps(self.mixing)]).encode()).hexdigest()
+        return hashlib.sha256("\n".join([*self.hashes, json.dumps(self.mixing), *extra]).encode()).hexdigest()
 
 
 def find_checkpoint(name: str) -> Checkpoint | None:
-    """Find a model: a path to a .safetensors, .th or .yaml (bag) file, or a name that `audiolab.weights` knows.
+    """Find a model.
+
+    Parameters
+    ----------
+    name : str
+        A path to a .safetensors, .th or .yaml (bag) file; a folder of such files that holds one bag or one model; or
+        `FOLDER/NAME` for one of several, where NAME is a bag's name or a model's signature; or a name that
+        `audiolab.weights` knows.
 
     Returns
     -------
@@ -60,12 +71,52 @@ def find_checkpoint(name: str) -> Checkpoint | None:
     path = Path(name).expanduser()
     if path.suffix in _SUFFIXES and path.is_file():
         return _bag_file(path) if path.suffix == ".yaml" else _single_file(path)
+    if path.is_dir():
+        return _in_folder(path)
+    if path.suffix in _SUFFIXES:
+        raise ModelError(f"there is no file {str(path)!r}")
+    if path.name != name and path.parent.is_dir():
+        if (bag := path.with_name(f"{path.name}.yaml")).is_file():
+            return _bag_file(bag)
+        return _single_file(_beside(path, path.name))
     from audiolab import weights
 
     found = weights.find(name)
     if found is None:
         return None
     return Checkpoint(name, tuple(found.paths), tuple(found.hashes), found.bag.weights if found.bag else None)
+
+
+def stamps(checkpoint: Checkpoint) -> tuple[tuple[int, int, int], ...]:
+    """Give size, time and inode of every file: while they stay, the files are taken to be what was hashed."""
+    return tuple(_stamp(path) for path in checkpoint.paths)
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise ModelError(f"cannot read {str(path)!r}: {error}") from error
+    return stat.st_size, stat.st_mtime_ns, stat.st_ino
+
+
+def _in_folder(folder: Path) -> Checkpoint:
+    """Take the only bag of a folder, or its only model."""
+    bags = sorted(folder.glob("*.yaml"))
+    singles = sorted([*folder.glob("*.safetensors"), *folder.glob("*.th")])
+    if len(bags) == 1:
+        return _bag_file(bags[0])
+    if not bags and len(singles) == 1:
+        return _single_file(singles[0])
+    if not bags and not singles:
+        raise ModelError(f"the folder {str(folder)!r} holds no Demucs model (.yaml, .safetensors or .th)")
+    names = ", ".join(path.stem for path in bags or singles)
+    raise ModelError(f"the folder {str(folder)!r} holds several models: name one as {folder.name}/NAME ({names})")
+
+
+@lru_cache(maxsize=64)
+def _remembered_hash(path: Path, stamp: tuple[int, int, int]) -> str:
+    return _hash(path)
 
 
 def _hash(path: Path) -> str:
@@ -77,7 +128,7 @@ def _hash(path: Path) -> str:
 
 
 def _single_file(path: Path) -> Checkpoint:
-    digest = _hash(path)
+    digest = _remembered_hash(path, _stamp(path))
     promised = re.fullmatch(r".+-([0-9a-f]{8})\.th", path.name)
     if promised and not digest.startswith(promised[1]):
         raise ModelError(
@@ -94,14 +145,17 @@ def _bag_file(path: Path) -> Checkpoint:
         bag = yaml.safe_load(path.read_text("utf-8"))
         signatures = [str(signature) for signature in bag["models"]]
         mixing = tuple(tuple(float(w) for w in row) for row in bag["weights"]) if bag.get("weights") else None
+        segment = None if bag.get("segment") is None else float(bag["segment"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
         raise ModelError(f"{str(path)!r} is not a bag of Demucs models: {error}") from error
-    if bag.get("segment") is not None:
-        raise ModelError(f"{str(path)!r} sets `segment`, which only bags of models older than HTDemucs do")
+    if segment is not None and segment <= 0:
+        raise ModelError(f"{str(path)!r} asks for segments of {segment:g} s")
     singles = [_single_file(_beside(path, signature)) for signature in signatures]
     if not singles or (mixing is not None and len(mixing) != len(singles)):
         raise ModelError(f"{str(path)!r} names {len(singles)} models and weights for {len(mixing or ())}")
-    return Checkpoint(path.stem, tuple(s.paths[0] for s in singles), tuple(s.hashes[0] for s in singles), mixing)
+    return Checkpoint(
+        path.stem, tuple(s.paths[0] for s in singles), tuple(s.hashes[0] for s in singles), mixing, segment
+    )
 
 
 def _beside(bag: Path, signature: str) -> Path:
@@ -111,6 +165,8 @@ def _beside(bag: Path, signature: str) -> Path:
     for path in (*found, bag.parent / f"{signature}.th"):
         if path.is_file():
             return path
+    if bag.name == signature:
+        raise ModelError(f"the folder {str(bag.parent)!r} holds no model {signature!r}")
     raise ModelError(f"{str(bag)!r} names the model {signature!r}, which is not beside it")
 
 
@@ -133,6 +189,10 @@ def load_networks(checkpoint: Checkpoint) -> list[Any]:
             raise ModelError(f"{str(path)!r} has changed since it was checked: it is not loaded")
         package = _open_safetensors(path) if path.suffix == ".safetensors" else _open_pickle(path)
         networks.append(_build(path, package))
+    for network in networks:
+        # As upstream: HTDemucs cannot take longer segments than it was trained with.
+        if checkpoint.segment and not (hasattr(network, "use_train_segment") and checkpoint.segment > network.segment):
+            network.segment = checkpoint.segment
     first = networks[0]
     for other in networks[1:]:
         if (list(other.sources), other.samplerate) != (list(first.sources), first.samplerate):

@@ -17,7 +17,11 @@ __all__ = ["BUILT_IN", "Engine", "Identity", "Options", "Separator", "available"
 
 
 class Separator(Protocol):
-    """An engine that is ready to run."""
+    """An engine that is ready to run.
+
+    It may have `remarks` (texts: what it fell back to in the last run) and `profile` (what it really used where that
+    differs from `Identity.profile`); both are read after the run.
+    """
 
     @property
     def name(self) -> str:
@@ -53,8 +57,16 @@ class Options:
 
     model: str = "htdemucs"
     overlap: float = 0.25
+    shifts: int = 0
+    """Shifted repetitions to average; 0 for one without a shift."""
+    segment: float | None = None
+    """Seconds of a segment; None for the model's own."""
+    dtype: str = "float32"
+    """`float32`, `bfloat16`, or `auto`, which `Engine.decide` decides."""
     device: str = "auto"
     threads: int = 1
+    stem: str | None = None
+    """The only stem that is wanted, where an engine can save work by that."""
     weights: str | None = None
     """Hash that the weights must have, once it has been resolved."""
 
@@ -78,6 +90,15 @@ class Engine(Protocol):
 
     def missing(self, options: Options) -> str | None:
         """Say what is missing to run here and how to get it, or None. Cheap: nothing heavy is imported."""
+
+    def decide(self, options: Options) -> Options:
+        """Decide what is `auto` and changes the samples (dtype), for this machine.
+
+        Raises
+        ------
+        ModelError
+            If this machine cannot do what was asked for.
+        """
 
     def identify(self, options: Options) -> Identity:
         """Name weights and compute profile. Cheap: no model is loaded."""

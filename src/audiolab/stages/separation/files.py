@@ -7,13 +7,14 @@ import os
 import re
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from audiolab.audio import Audio, Block, BlockSource, as_source, atomic_path
 from audiolab.errors import AudioError, ParameterError
 from audiolab.stages.base import NewSound, Progress, SoundInput, StageInput, StageOutput, no_progress
+from audiolab.stages.separation.pairs import rest_of
 from audiolab.stages.separation.stage import Separate, SeparateParams
 
 __all__ = ["Separation", "Stem", "safe_name", "separate"]
@@ -31,7 +32,8 @@ class Stem:
     path: Path | None
     """The file, if a folder was given."""
     facts: Mapping[str, Any]
-    """`energy_share`, `level_lufs`, `peak_db`, `silence_share`; see `measure`."""
+    """The quality card: `energy_share`, `energy_share_unfolded` (before the residual was folded in), `level_lufs`,
+    `peak_db`, `silence_share`, `bleed_db`, `bleed_from`; see `measure`."""
 
     def load(self) -> Audio:
         """Give the samples, from memory or from the file."""
@@ -107,7 +109,8 @@ def separate(
     progress : Progress, optional
         Called with frames done and in all; may raise `Cancelled`.
     **params
-        Fields of `SeparateParams`: engine, model, overlap, device, subtype, downmix.
+        Fields of `SeparateParams`: engine, model, preset (fast, default, best), overlap, shifts, dtype, segment,
+        two_stems, device, subtype, downmix.
 
     Returns
     -------
@@ -130,13 +133,17 @@ def separate(
     PosixPath('stems/song_drums.flac')
     """
     stage, source = Separate(), as_source(sound)
-    resolved = stage.resolve(_params(params))
+    wanted = _params(params)
+    resolved = stage.resolve(wanted)
+    if "threads" in resolved.profile:  # nothing else works beside it, as on a worker
+        resolved = replace(resolved, profile={**resolved.profile, "threads": str(_cores())})
     if source.frames == 0:
         raise AudioError(f"{source.name!r} holds no audio (0 frames)")
     folder = None if to is None else _folder(to)
     song = safe_name(Path(source.name).stem if isinstance(sound, (str, Path)) else source.name)
     if folder is not None and not overwrite:
-        _refuse_existing(folder, song, _USUAL_STEMS)
+        expected = (wanted.two_stems, rest_of(wanted.two_stems)) if wanted.two_stems else _USUAL_STEMS
+        _refuse_existing(folder, song, expected)
     # The scratch folder is in the target folder, so that finished stems are renamed and never copied.
     with tempfile.TemporaryDirectory(prefix=".separate-", dir=folder) as scratch:
         job = StageInput(
@@ -226,3 +233,7 @@ def _keep(sounds: Sequence[NewSound], folder: Path, song: str, *, overwrite: boo
                 path.unlink(missing_ok=True)
         kept[str(new.stem)] = Stem(str(new.stem), None, targets[new.path.suffix], new.facts)
     return kept
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -8,25 +8,32 @@ through `audiolab.weights`.
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import version
 from importlib.util import find_spec
+from threading import Lock
 from typing import Any
 
 import numpy as np
 
 from audiolab.audio import Block, BlockSource, Resampled, resample_blocks
-from audiolab.errors import ModelError
+from audiolab.errors import ModelError, ParameterError
 from audiolab.stages.base import Progress
-from audiolab.stages.separation.checkpoints import Checkpoint, find_checkpoint, load_networks
+from audiolab.stages.separation.checkpoints import Checkpoint, find_checkpoint, load_networks, stamps
 from audiolab.stages.separation.engines import Identity, Options, Separator
+from audiolab.stages.separation.half_precision import cpu_has_bfloat16, to_bfloat16
 from audiolab.stages.separation.overlap_add import Segments, rechunk
+from audiolab.stages.separation.placing import Placed
 
 __all__ = ["Demucs", "DemucsEngine"]
 
 _STATISTICS = 0.02
 """Share of the progress that goes to the first pass."""
+_GREATEST_SHIFT = 0.5
+"""Seconds of silence, at most, before a shifted repetition; upstream's number."""
 
 
 class DemucsEngine:
@@ -49,12 +56,23 @@ class DemucsEngine:
             return str(error)
         return None if found else f"the weights of {options.model!r} are not here; {ways}"
 
+    def decide(self, options: Options) -> Options:
+        """Decide device and dtype where they are `auto`; see `Engine.decide`."""
+        device = _device(options.device)
+        dtype = options.dtype
+        if dtype == "auto":
+            dtype = "bfloat16" if _has_bfloat16(device) else "float32"
+        if dtype == "bfloat16" and device == "mps":
+            raise ModelError("separate: dtype bfloat16 is for cpu and cuda; on mps choose auto or float32")
+        return replace(options, device=device, dtype=dtype)
+
     def identify(self, options: Options) -> Identity:
         """Name weights, device class and versions; see `Engine.identify`."""
+        options = self.decide(options)
         profile = {
-            "device": _device(options.device).split(":")[0],
-            "dtype": "float32",
-            "segment": "the model's",
+            "device": options.device.split(":")[0],
+            "dtype": options.dtype,
+            "segment": "the model's" if options.segment is None else f"{options.segment:g}",
             "threads": str(options.threads),
             "torch": version("torch"),
             "demucs": version("demucs"),
@@ -62,17 +80,52 @@ class DemucsEngine:
         return Identity(_require(options).sha256, profile)
 
     def build(self, options: Options) -> Separator:
-        """Verify and load the weights; see `Engine.build`."""
+        """Verify and load the weights, or take those that this process has loaded; see `Engine.build`."""
         checkpoint = _require(options)
         if options.weights is not None and checkpoint.sha256 != options.weights:
             raise ModelError(f"the weights of {options.model!r} have changed since this was planned; plan it again")
+        options = self.decide(options)
         return Demucs(
-            load_networks(checkpoint),
+            _LOADED.networks(checkpoint, halved=options.dtype == "bfloat16" and options.device == "cpu"),
             mixing=checkpoint.mixing,
             overlap=options.overlap,
-            device=_device(options.device),
+            shifts=options.shifts,
+            segment=options.segment,
+            dtype=options.dtype,
+            device=options.device,
             threads=options.threads,
+            only=options.stem,
         )
+
+
+class _Loaded:
+    """The networks that this process loaded last, so that ten songs do not load them ten times."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._key: object = None
+        self._networks: list[Any] = []
+
+    def networks(self, checkpoint: Checkpoint, *, halved: bool) -> list[Any]:
+        with self._lock:
+            key = (checkpoint, stamps(checkpoint), halved)
+            if key != self._key:
+                self._key, self._networks = None, []
+                networks = load_networks(checkpoint)
+                self._networks = [to_bfloat16(network) for network in networks] if halved else networks
+                self._key = key
+            return self._networks
+
+
+_LOADED = _Loaded()
+
+
+def _has_bfloat16(device: str) -> bool:
+    import torch
+
+    if device == "cpu":
+        return cpu_has_bfloat16()
+    return device.startswith("cuda") and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 def _require(options: Options) -> Checkpoint:
@@ -108,10 +161,24 @@ class Demucs:
         Weight of each network (rows) for each stem (columns).
     overlap : float
         Overlap of the segments, as in upstream's `apply_model`.
+    shifts : int
+        Repetitions with up to half a second of silence put first, averaged; 0 for one without. The lengths are
+        upstream's after `random.seed(0)`, so results repeat.
+    segment : float, optional
+        Seconds of a segment, at most the networks' own.
+    dtype : {"float32", "bfloat16"}
+        For bfloat16 on a CPU the networks must have gone through `to_bfloat16`.
     device : str
         Torch's name of the device.
     threads : int
         Threads of torch on a CPU; the low bits of the samples depend on it.
+    only : str, optional
+        The only stem to give; networks that have no weight for it are not run.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such stem, or the segment is too long.
     """
 
     name = "demucs"
@@ -122,29 +189,67 @@ class Demucs:
         *,
         mixing: tuple[tuple[float, ...], ...] | None = None,
         overlap: float = 0.25,
+        shifts: int = 0,
+        segment: float | None = None,
+        dtype: str = "float32",
         device: str = "cpu",
         threads: int = 1,
+        only: str | None = None,
     ) -> None:
-        self._networks = [network.to(device) for network in networks]
         first = networks[0]
-        self._stems = tuple(str(name) for name in first.sources)
+        names = [str(name) for name in first.sources]
+        if only is not None and only not in names:
+            raise ParameterError(f"separate: the model has no stem {only!r}; it gives {', '.join(names)}")
         self._rate, self._channels = int(first.samplerate), int(first.audio_channels)
-        rows = mixing or tuple(tuple(1.0 for _ in self._stems) for _ in networks)
-        self._mixing = np.array(rows, np.float32)[:, :, None, None]
+        rows = np.array(mixing or [[1.0] * len(names)] * len(networks), np.float32)
+        self._kept = [names.index(only)] if only else list(range(len(names)))
+        self._stems = tuple(names[index] for index in self._kept)
+        used = [i for i in range(len(networks)) if rows[i, self._kept].any()]
+        self._mixing = rows[np.ix_(used, self._kept)][:, :, None, None]
+        self._placed = [Placed(networks[i], device=device, dtype=dtype, segment=segment) for i in used]
         self._overlap, self._device, self._threads = overlap, device, threads
+        # Drawn for all networks, so that leaving one out changes nothing for the others.
+        draw = random.Random(0)
+        top = int(_GREATEST_SHIFT * self._rate)
+        leads = [[top - draw.randint(0, top) for _ in range(shifts)] or [0] for _ in networks]
+        self._leads = [leads[i] for i in used]
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What the last run fell back to, and why."""
+        return tuple(dict.fromkeys(text for placed in self._placed for text in placed.remarks))
+
+    @property
+    def profile(self) -> dict[str, str]:
+        """Device, type and segment as the last run used them in the end."""
+        last = self._placed[-1]
+        changed = last.segment != last.network.own_segment
+        return {
+            "device": last.device.split(":")[0],
+            "dtype": last.dtype,
+            **({"segment": f"{float(last.segment):g}"} if changed else {}),
+        }
 
     def stems(self) -> tuple[str, ...]:
         """Name the stems as the network has them."""
         return self._stems
 
     def blocks(self, source: BlockSource, *, progress: Progress | None = None) -> Iterator[Mapping[str, Block]]:
-        """Separate; see `Separator`. The source is read once for its level, then once for each network."""
+        """Separate; see `Separator`. The source is read once for its level, then once for each network and shift."""
         at_rate = Resampled(source, self._rate) if source.sample_rate != self._rate else source
         mean, deviation = self._level(at_rate, progress)
-        plans = [Segments(n, at_rate.frames, overlap=self._overlap, device=self._device) for n in self._networks]
-        tick = _Ticks(progress, sum(plan.count for plan in plans))
+        with self._limited():
+            for placed in self._placed:
+                placed.settle()
+        plans = [
+            [Segments(placed, at_rate.frames, overlap=self._overlap, lead=lead) for lead in leads]
+            for placed, leads in zip(self._placed, self._leads, strict=True)
+        ]
+        tick = _Ticks(progress, sum(plan.count for shifted in plans for plan in shifted))
+        size = plans[0][0].stride
         streams = [
-            rechunk(plan.run(self._normalized(at_rate, mean, deviation), tick=tick), plans[0].stride) for plan in plans
+            [rechunk(plan.run(self._normalized(at_rate, mean, deviation), tick=tick), size) for plan in shifted]
+            for shifted in plans
         ]
         channels = source.channels
 
@@ -152,10 +257,11 @@ class Demucs:
             totals = self._mixing.sum(axis=0)
             while True:
                 with self._limited():
-                    outs = [next(stream, None) for stream in streams]
-                if outs[0] is None:
+                    outs = [[next(stream, None) for stream in shifted] for shifted in streams]
+                if outs[0][0] is None:
                     return
-                total = sum(out * w for out, w in zip(outs, self._mixing, strict=True) if out is not None) / totals
+                means = [np.mean([out[self._kept] for out in shifted if out is not None], axis=0) for shifted in outs]
+                total = sum(mean_ * w for mean_, w in zip(means, self._mixing, strict=True)) / totals
                 total = np.asarray(total * deviation + mean, np.float32)
                 yield _channels(total, channels).reshape(len(self._stems) * channels, -1)
 

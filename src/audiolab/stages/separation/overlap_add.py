@@ -1,4 +1,4 @@
-"""Running a Demucs network over a stream, with the arithmetic of upstream's `apply_model(shifts=0, split=True)`.
+"""Running a Demucs network over a stream, with the arithmetic of upstream's `apply_model(split=True)`.
 
 Segments of the network's own length start every `(1 - overlap) * segment`; each is padded with what lies around it,
 run, weighted with a triangle and added; a frame is finished once no later segment reaches it. Only two segments are
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from audiolab.audio import Block, Frames
+from audiolab.stages.separation.placing import Placed
 
 __all__ = ["Segments", "rechunk"]
 
@@ -22,19 +23,20 @@ class Segments:
 
     Parameters
     ----------
-    network : torch.nn.Module
-        A Demucs network in evaluation mode.
+    placed : Placed
+        A Demucs network on its device, settled.
     frames : int
         Length of the stream at the network's rate.
     overlap : float
         Share of a segment that the next one overlaps.
-    device : str
-        Where to run; the sums stay on the CPU.
+    lead : int
+        Frames of silence put before the stream, and taken away again: the "shift trick" of Demucs.
     """
 
-    def __init__(self, network: Any, frames: Frames, *, overlap: float, device: str = "cpu") -> None:
-        self.network, self.frames, self.device = network, frames, device
-        self.length = int(network.samplerate * network.segment)
+    def __init__(self, placed: Placed, frames: Frames, *, overlap: float, lead: Frames = 0) -> None:
+        self.placed, self.network, self.lead = placed, placed.network, lead
+        self.frames = frames + lead
+        self.length = placed.length
         self.stride = max(1, int((1 - overlap) * self.length))
 
     @property
@@ -55,11 +57,12 @@ class Segments:
         Yields
         ------
         ndarray [float32, shape=(stems, channels, m)]
-            Of `stride` frames, fewer at the end.
+            Of at most `stride` frames, as many in all as the stream without the lead.
         """
         import torch
 
-        held = _Held(mix, self.network.audio_channels)
+        held = _Held(mix, self.network.audio_channels, silent=self.lead)
+        skip = self.lead
         weight = self._weight()
         stems, channels = len(self.network.sources), self.network.audio_channels
         total = torch.zeros(stems, channels, self.length)
@@ -71,7 +74,9 @@ class Segments:
             weights[:n] += weight[:n]
             tick()
             done = min(self.stride, self.frames - offset)
-            yield (total[..., :done] / weights[:done]).numpy()
+            if skip < done:
+                yield (total[..., skip:done] / weights[skip:done]).numpy()
+            skip = max(0, skip - done)
             total = torch.cat([total[..., done:], torch.zeros(stems, channels, done)], dim=-1)
             weights = torch.cat([weights[done:], torch.zeros(done)])
 
@@ -91,8 +96,7 @@ class Segments:
         left, right = max(0, start), min(self.frames, stop)
         chunk = torch.from_numpy(held.read(left, right))
         chunk = torch.nn.functional.pad(chunk, (left - start, stop - right))
-        with torch.no_grad():
-            out = self.network(chunk[None].to(self.device))[0].float().cpu()
+        out = self.placed(chunk)
         extra = out.shape[-1] - n
         return out[..., extra // 2 : extra // 2 + n]
 
@@ -100,9 +104,9 @@ class Segments:
 class _Held:
     """The stretch of a stream that segments still need."""
 
-    def __init__(self, blocks: Iterable[Block], channels: int) -> None:
+    def __init__(self, blocks: Iterable[Block], channels: int, *, silent: Frames = 0) -> None:
         self._blocks = iter(blocks)
-        self._data = np.zeros((channels, 0), np.float32)
+        self._data = np.zeros((channels, silent), np.float32)
         self._start = 0
 
     def read(self, left: Frames, right: Frames) -> Block:

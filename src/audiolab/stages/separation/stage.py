@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Annotated, ClassVar, Literal
+from dataclasses import dataclass, replace
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -12,9 +12,30 @@ from audiolab.config import get_settings
 from audiolab.errors import ModelError
 from audiolab.stages.base import NewSound, Params, Resolved, Stage, StageInput, StageOutput, Takes, Wants
 from audiolab.stages.separation.engines import Options, get_engine
+from audiolab.stages.separation.pairs import Pair
 from audiolab.stages.separation.running import separate_into
 
-__all__ = ["Separate", "SeparateParams"]
+__all__ = ["PRESETS", "Preset", "PresetName", "Separate", "SeparateParams"]
+
+
+PresetName: TypeAlias = Literal["fast", "default", "best"]
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """What a preset stands for."""
+
+    overlap: float
+    shifts: int
+    dtype: Literal["auto", "float32", "bfloat16"]
+
+
+PRESETS: dict[PresetName, Preset] = {
+    "fast": Preset(0.1, 0, "auto"),
+    "default": Preset(0.25, 0, "auto"),
+    # Three times the work of `default`: twice the segments, and two shifted repetitions.
+    "best": Preset(0.5, 2, "float32"),
+}
 
 
 class SeparateParams(Params):
@@ -24,7 +45,21 @@ class SeparateParams(Params):
         "auto"
     )
     model: Annotated[str, Field(description="Weights for engines that have a choice")] = "htdemucs"
-    overlap: Annotated[float, Field(ge=0.0, lt=1.0, description="Overlap of demucs' segments")] = 0.25
+    preset: Annotated[
+        PresetName, Field(description="How much work demucs does; the fields from overlap to dtype say otherwise")
+    ] = "default"
+    overlap: Annotated[float | None, Field(ge=0.0, lt=1.0, description="Overlap of demucs' segments")] = None
+    shifts: Annotated[int | None, Field(ge=0, le=20, description="Shifted repetitions that demucs averages")] = None
+    dtype: Annotated[
+        Literal["auto", "float32", "bfloat16"] | None,
+        Field(description="auto: bfloat16 where the processor multiplies it itself, else float32"),
+    ] = None
+    segment: Annotated[
+        float | None, Field(gt=0.0, description="Seconds of demucs' segments; default: the model's own, the best")
+    ] = None
+    two_stems: Annotated[
+        str | None, Field(min_length=1, description="Give this stem and the rest of the song (vocals: instrumental)")
+    ] = None
     device: Annotated[str, Field(description="auto, cpu, cuda or mps, for engines on torch")] = "auto"
     subtype: Annotated[
         Literal["auto", "float"],
@@ -34,13 +69,15 @@ class SeparateParams(Params):
 
 
 _DEFAULTS = SeparateParams()
+_OF_MODELS = ("model", "preset", "overlap", "shifts", "dtype", "segment", "device")
+"""What engines without weights do not read."""
 
 
 class Separate(Stage):
     """Separate a song into stems that add up to it exactly."""
 
     name: ClassVar[str] = "separate"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     params: ClassVar[type[Params]] = SeparateParams
     unit: ClassVar[Literal["song"]] = "song"
     takes: ClassVar[Takes] = Takes(frozenset({"song"}))
@@ -61,10 +98,13 @@ class Separate(Stage):
             lacking = get_engine(name).missing(options)
             if lacking is not None:
                 raise ModelError(f"separate: engine {name!r} cannot run here: {lacking}")
-        identity = get_engine(name).identify(options)
-        chosen = params.model_copy(update={"engine": name})
+        decided = get_engine(name).decide(options)
+        identity = get_engine(name).identify(decided)
         if identity.weights is None:  # parameters that such an engine does not read must not change the result key
-            chosen = chosen.model_copy(update={key: getattr(_DEFAULTS, key) for key in ("model", "overlap", "device")})
+            values = {key: getattr(_DEFAULTS, key) for key in _OF_MODELS}
+        else:  # the preset's name says nothing any more
+            values = {key: getattr(decided, key) for key in ("overlap", "shifts", "dtype")} | {"preset": "default"}
+        chosen = params.model_copy(update={"engine": name, **values})
         return Resolved(chosen, engine=name, weights=identity.weights, profile=identity.profile, notes=notes)
 
     def run(self, job: StageInput, resolved: Resolved) -> StageOutput:
@@ -73,7 +113,11 @@ class Separate(Stage):
         assert isinstance(params, SeparateParams)
         sound = job.sound
         source = require_stereo(sound.source, downmix=params.downmix)
-        separator = get_engine(resolved.engine).build(replace(_options(params), weights=resolved.weights))
+        threads = int(resolved.profile.get("threads", get_settings().threads))
+        options = replace(_options(params), weights=resolved.weights, threads=threads)
+        separator = get_engine(resolved.engine).build(options)
+        if params.two_stems is not None:
+            separator = Pair(separator, params.two_stems)
         job.scratch.mkdir(parents=True, exist_ok=True)
         stored = separate_into(
             job.scratch, source, separator, as_float=params.subtype == "float", progress=job.progress
@@ -82,7 +126,9 @@ class Separate(Stage):
             "engine": resolved.engine,
             "model": params.model if resolved.weights else None,
             "weights": resolved.weights,
-            "profile": dict(resolved.profile),
+            "profile": {**resolved.profile, **getattr(separator, "profile", {})},
+            "overlap": params.overlap,
+            "shifts": params.shifts,
             "sample_rate": source.sample_rate,
             "channels": source.channels,
             "frames": source.frames,
@@ -95,11 +141,22 @@ class Separate(Stage):
             NewSound(path, "stem", name, stem=name, facts=stored.facts[name]) for name, path in stored.paths.items()
         )
         facts = {"engine": resolved.engine, "null_db": stored.null_db}
-        return StageOutput(document=document, facts=facts, sounds=sounds, notes=resolved.notes)
+        notes = (*resolved.notes, *getattr(separator, "remarks", ()))
+        return StageOutput(document=document, facts=facts, sounds=sounds, notes=notes)
 
 
 def _options(params: SeparateParams) -> Options:
-    return Options(params.model, params.overlap, params.device, get_settings().threads)
+    preset = PRESETS[params.preset]
+    return Options(
+        model=params.model,
+        overlap=preset.overlap if params.overlap is None else params.overlap,
+        shifts=preset.shifts if params.shifts is None else params.shifts,
+        segment=params.segment,
+        dtype=params.dtype or preset.dtype,
+        device=params.device,
+        threads=get_settings().threads,
+        stem=params.two_stems,
+    )
 
 
 def _choose(options: Options) -> tuple[str, tuple[str, ...]]:

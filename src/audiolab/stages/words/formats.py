@@ -1,4 +1,4 @@
-"""Lyrics as files: plain text, LRC (by line or by word), SRT, JSON."""
+"""Lyrics as files: plain text, LRC (by line or by word), JSON; subtitles come from `subtitles`."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from pathlib import Path
 from audiolab.audio import Seconds, atomic_path
 from audiolab.errors import ExportError, ParameterError
 from audiolab.stages.words.sheet import LyricSheet
+from audiolab.stages.words.subtitles import one_line, to_ass, to_srt, to_vtt
 
 __all__ = [
     "DEFAULT_FORMATS",
     "FORMATS",
+    "check_formats",
+    "to_ass",
     "to_enhanced_lrc",
     "to_json_text",
     "to_lrc",
     "to_srt",
     "to_text",
+    "to_vtt",
     "write_lyrics",
 ]
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
 
 
 def to_text(sheet: LyricSheet) -> str:
@@ -32,7 +32,7 @@ def to_text(sheet: LyricSheet) -> str:
     for index, line in enumerate(sheet.lines):
         if index and line.start - sheet.lines[index - 1].end > 4.0:
             rows.append("")
-        rows.append(_one_line(line.text))
+        rows.append(one_line(line.text))
     return "\n".join([*rows, ""]) if rows else ""
 
 
@@ -43,7 +43,7 @@ def _lrc_time(time: Seconds) -> str:
 
 def _lrc_text(text: str) -> str:
     """Square and angle brackets are LRC's own signs."""
-    return _one_line(text).translate(str.maketrans("[]<>", "()()"))
+    return one_line(text).translate(str.maketrans("[]<>", "()()"))
 
 
 def _lrc(sheet: LyricSheet, rows: list[str]) -> str:
@@ -77,24 +77,6 @@ def to_enhanced_lrc(sheet: LyricSheet) -> str:
     return _lrc(sheet, rows)
 
 
-def _srt_time(milliseconds: int) -> str:
-    seconds, rest = divmod(milliseconds, 1000)
-    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d},{rest:03d}"
-
-
-def to_srt(sheet: LyricSheet) -> str:
-    """Give SubRip subtitles, one for each line; none ends before it starts or after the next starts."""
-    blocks = []
-    for index, line in enumerate(sheet.lines):
-        start = max(round(line.start * 1000), 0)
-        end = max(round(line.end * 1000), start + 1)
-        if index + 1 < len(sheet.lines):
-            end = max(min(end, round(sheet.lines[index + 1].start * 1000)), start + 1)
-        text = _one_line(line.text).replace("-->", "→")
-        blocks.append(f"{index + 1}\n{_srt_time(start)} --> {_srt_time(end)}\n{text}\n")
-    return "\n".join(blocks)
-
-
 def to_json_text(sheet: LyricSheet) -> str:
     """Give the document of `audiolab lyrics --json`."""
     return json.dumps(sheet.to_dict(), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
@@ -105,10 +87,19 @@ FORMATS: Mapping[str, Callable[[LyricSheet], str]] = {
     "lrc": to_lrc,
     "enhanced.lrc": to_enhanced_lrc,
     "srt": to_srt,
+    "vtt": to_vtt,
+    "ass": to_ass,
     "json": to_json_text,
 }
 """Writers by suffix."""
 DEFAULT_FORMATS = ("txt", "lrc", "srt", "json")
+
+
+def check_formats(formats: Sequence[str]) -> None:
+    """Raise `ParameterError` if there is no such format."""
+    unknown = [kind for kind in formats if kind not in FORMATS]
+    if unknown:
+        raise ParameterError(f"no lyrics format {', '.join(unknown)}; there are {', '.join(FORMATS)}")
 
 
 def write_lyrics(
@@ -123,9 +114,7 @@ def write_lyrics(
     ExportError
         If a file cannot be written.
     """
-    unknown = [kind for kind in formats if kind not in FORMATS]
-    if unknown:
-        raise ParameterError(f"no lyrics format {', '.join(unknown)}; there are {', '.join(FORMATS)}")
+    check_formats(formats)
     paths = []
     for kind in formats:
         path = Path(folder) / f"{name}.{kind}"

@@ -37,6 +37,10 @@ class SpectralEngine:
         """Nothing is ever missing."""
         return None
 
+    def decide(self, options: Options) -> Options:
+        """Nothing to decide; see `Engine.decide`."""
+        return options
+
     def identify(self, options: Options) -> Identity:
         """Name the libraries that decide the low bits."""
         import scipy
@@ -90,6 +94,8 @@ class Spectral:
             tails = sums[:, :, size:]
             # The first window starts half its length before the first sample.
             ready = sums[:, :, lead:size][:, :, : source.frames - done]
+            if lead:
+                ready[:, :, : grid.hop] *= grid.first_gain[: ready.shape[2]]
             lead = 0
             done += ready.shape[2]
             yield {name: np.ascontiguousarray(ready[index]) for index, name in enumerate(STEMS)}

@@ -50,6 +50,12 @@ class Grid:
         """Frequency of each bin."""
         return np.asarray(np.arange(self.bins) * (self.rate / self.size), np.float32)
 
+    @cached_property
+    def first_gain(self) -> Array:
+        """What the first `hop` frames of a song are short of: only three of the four windows reach them."""
+        missing = hann(self.size)[3 * self.hop :] ** 2 / np.float32(1.5)
+        return np.asarray(1.0 / (1.0 - missing), np.float32)
+
     def transform(self, audio: Block, *, size: Frames, step: Frames, count: int, keep: int | None = None) -> Complex:
         """Short-time Fourier transform.
 
