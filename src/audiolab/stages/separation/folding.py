@@ -24,7 +24,7 @@ from audiolab.errors import ModelError
 from audiolab.stages.base import Progress
 from audiolab.stages.separation.engines import Separator
 
-__all__ = ["Folding", "Reader", "fold"]
+__all__ = ["Folding", "Reader", "fold", "paired"]
 
 STEPS = float(1 << 23)
 """Steps of the 24-bit grid in one unit of full scale."""
@@ -119,10 +119,10 @@ class Folding:
         return np.asarray(smooth / smooth.sum(axis=0))
 
 
-def fold(
-    source: BlockSource, separator: Separator, folding: Folding, *, progress: Progress | None = None
-) -> Iterator[dict[str, Block]]:
-    """Run an engine over a source and yield its stems, folded.
+def paired(
+    source: BlockSource, separator: Separator, *, progress: Progress | None = None
+) -> Iterator[tuple[Block, Mapping[str, Block]]]:
+    """Run an engine over a source and yield its stems, each block with the same frames of the mix.
 
     Raises
     ------
@@ -131,13 +131,21 @@ def fold(
     """
     reader, done = Reader(source), 0
     for stems in separator.blocks(source, progress=progress):
-        shapes = {stems[name].shape for name in folding.stems}
+        shapes = {stems[name].shape for name in separator.stems()}
         if len(shapes) != 1 or (shape := shapes.pop())[0] != source.channels:
             raise ModelError(f"engine {separator.name!r} gave blocks of unequal shape for {source.name!r}")
         mix = reader.read(shape[1])
         done += shape[1]
         if mix.shape[1] != shape[1]:
             raise ModelError(f"engine {separator.name!r} gave more than the {source.frames} frames of {source.name!r}")
-        yield folding(mix, stems)
+        yield mix, stems
     if done != source.frames:
         raise ModelError(f"engine {separator.name!r} gave {done} of the {source.frames} frames of {source.name!r}")
+
+
+def fold(
+    source: BlockSource, separator: Separator, folding: Folding, *, progress: Progress | None = None
+) -> Iterator[dict[str, Block]]:
+    """Run an engine over a source and yield its stems, folded; see `paired`."""
+    for mix, stems in paired(source, separator, progress=progress):
+        yield folding(mix, stems)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audiolab.audio import BlockSource, open_source
+from audiolab.audio import Block, BlockSource, open_source
 from audiolab.errors import AudioError
 from audiolab.stages.base import Progress, no_progress
 from audiolab.stages.separation.engines import Separator
-from audiolab.stages.separation.folding import Folding, fold
+from audiolab.stages.separation.folding import Folding, paired
 from audiolab.stages.separation.measuring import measure
 from audiolab.stages.separation.storing import StemWriter, survey
 
@@ -92,10 +94,27 @@ def separate_into(
         frames=source.frames,
         as_float=not grid,
     ) as writer:
-        for blocks in fold(source, separator, folding, progress=_Part(progress, _SURVEYED, _SEPARATED, total)):
-            writer.write(blocks)
+        _fold_and_write(source, separator, folding, writer, progress=_Part(progress, _SURVEYED, _SEPARATED, total))
     stems = {name: open_source(path) for name, path in writer.paths.items()}
     measured = measure(source, stems, progress=_Part(progress, _SEPARATED, 1.0, total))
     progress(total, total)
     facts = {name: {**fact, "energy_share_unfolded": folding.shares[name]} for name, fact in measured.stems.items()}
     return Stored(writer.paths, writer.subtype, folding.residual_db, measured.null_db, facts)
+
+
+def _fold_and_write(
+    source: BlockSource, separator: Separator, folding: Folding, writer: StemWriter, *, progress: Progress
+) -> None:
+    """Fold and encode one block while the engine works on the next; order and samples are the same as in turn."""
+
+    def finish(mix: Block, stems: Mapping[str, Block]) -> None:
+        writer.write(folding(mix, stems))
+
+    before: Future[None] | None = None
+    with ThreadPoolExecutor(1, thread_name_prefix="stems") as pool:
+        for mix, stems in paired(source, separator, progress=progress):
+            if before is not None:
+                before.result()
+            before = pool.submit(finish, mix, stems)
+        if before is not None:
+            before.result()
