@@ -192,7 +192,8 @@ def test_folders_of_files_and_folders_of_songs(tmp_path):
         (tmp_path / path).parent.mkdir(exist_ok=True)
         write_audio(tmp_path / path, sound)
     for path in ("rock/beats.csv", "rock/bass.notes.csv", "files/one.beats", "files/two_notesA1.csv",
-                 "files/two.txt", "single/onsets.csv", "files/onsets.csv", "files/.hidden"):  # fmt: skip
+                 "files/two.txt", "single/onsets.csv", "stems only/onsets.csv",
+                 "files/onsets.csv", "files/.hidden"):  # fmt: skip
         (tmp_path / path).write_text("0.1\n")
     songs = {song.name: song for song in find_songs(tmp_path)}
     assert list(songs) == ["files/one", "files/two", "rock", "single/take 3", "stems only"]
@@ -204,6 +205,7 @@ def test_folders_of_files_and_folders_of_songs(tmp_path):
     assert set(songs["files/two"].mix.files) == {"notes", "lyrics"}
     assert set(songs["single/take 3"].mix.files) == {"onsets"}
     assert songs["stems only"].mix is None
+    assert set(songs["stems only"].tracks["drums"].files) == {"onsets"}
     with pytest.raises(AnnotationError, match="not a folder"):
         find_songs(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()

@@ -95,6 +95,14 @@ def test_a_head_learns_what_is_separable(rng):
     assert (f_by_class(vectors @ weight + bias > 0, struck) > 0.9).all()
 
 
+def test_a_class_without_examples_is_never_heard(rng):
+    vectors = rng.standard_normal((50, 4)).astype(np.float32)
+    struck = np.stack([vectors[:, 0] > 0, np.zeros(50, bool)], axis=1)
+    weight, bias = fit_drum_head(Examples(vectors, struck), np.ones(50))
+    assert not weight[:, 1].any()
+    assert bias[1] < -5
+
+
 def test_thresholds_have_the_best_f():
     logits = np.array([[-2.0], [-1.0], [0.5], [1.0], [2.0]])
     struck = np.array([[False], [True], [True], [True], [True]])

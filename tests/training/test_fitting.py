@@ -116,6 +116,8 @@ def test_the_command_makes_a_model_and_goes_on_after_a_stop(tmp_path: Path, caps
         str(tmp_path / "w"),
         "--to",
         str(tmp_path / "m"),
+        "--loops",
+        "6",
     ]
     assert main([*command, "--train-only"]) == 0
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "w").rglob("fold-*.npz")}
@@ -127,6 +129,7 @@ def test_the_command_makes_a_model_and_goes_on_after_a_stop(tmp_path: Path, caps
     assert Encoder(read_verified("encoder.onnx", tmp_path / "m")).sha256 == head.encoder
     card = (tmp_path / "m" / "MODEL_CARD.md").read_text()
     assert "source0" in card
+    assert "6 loops" in card
     assert "source3 |" not in card  # never learned from, so not credited as if it were
     assert "out_of_fold: cnn" in capsys.readouterr().out
     assert main(["--data", str(tmp_path / "nothing"), "--config", str(config), "--work", str(tmp_path / "w")]) == 1

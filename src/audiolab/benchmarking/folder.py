@@ -125,8 +125,10 @@ def _songs(here: Path, files: list[Path], top: Path) -> list[Song]:
         return []
     notes = [file for file in files if file not in audio.values()]
     if MIX in audio or set(audio) <= set(STEMS):
+        # Without a mix what names no stem is about the drums, or about the only stem.
+        whole = MIX if MIX in audio else "drums" if "drums" in audio else next(iter(audio))
         tracks = {
-            name: _track(name, file, name, notes, bare=name == MIX)
+            name: _track(name, file, name, notes, bare=name == whole)
             for name, file in audio.items()
             if name == MIX or name in STEMS
         }

@@ -255,7 +255,8 @@ def trust_cues(verdict: Verdict, duration: float) -> Array:
 def confidence_of(verdict: Verdict, duration: float, judge: Judge | None = None) -> float:
     """Give the chance that the tempo is right, as it was on rendered music and noise that were not fitted to."""
     trust = (judge or shipped_judge()).trust.astype(np.float64)
-    return float(1 / (1 + np.exp(-(trust @ trust_cues(verdict, duration)))))
+    few = min(1.0, max(0.0, (duration * verdict.tempos[0][0] / 60 - 1) / 3))  # under a bar nothing repeats for sure
+    return few / float(1 + np.exp(-(trust @ trust_cues(verdict, duration))))
 
 
 def _starts_with_bar(reading: Reading, accent: FloatArray) -> Array:
