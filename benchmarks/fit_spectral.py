@@ -1,10 +1,11 @@
 """Fit the coefficients of the engine `spectral`, and measure them on songs left out.
 
-    python benchmarks/fit_spectral.py [--data FOLDER] [--final]
+    python benchmarks/fit_spectral.py [--data FOLDER] [--samples FOLDER] [--final] [--test FOLDER]
 
-Needs torch. The shipped numbers were fitted to songs that the project renders (the default), so no recording of
-anybody stands behind them. Songs with known stems become training mixes: as they are; with stems at other
-levels; with stems of different songs; and in stereo, with stems placed by rule. From each, bins are drawn (louder ones
+Needs torch. The shipped numbers were fitted to songs that the project renders (the default) and, with --samples, to
+songs put together from recorded one-shots and singing that may ship (`songs_from_samples.py`). Songs with known stems
+become training mixes: as they are; with stems at other levels; with stems of different songs; and in stereo, with
+stems placed by rule. From each, bins are drawn (louder ones
 more often) with their features and the truth. The loss is the mean SI-SDR over stems and mixes, measured on the
 spectra. The leave-one-out table never trains on a mix that holds anything of the song it tests, and measures the
 engine's own samples; --final fits on everything and prints the table for `masks.py`.
@@ -267,6 +268,31 @@ def show(table: Table) -> None:
     print("    },\n)")
 
 
+def assemble_songs(folder: Path, source: Path, count: int) -> None:
+    """Put songs together from recorded sounds that may ship."""
+    from songs_from_samples import RATE, Samples, make_song
+
+    samples = Samples(source)
+    for index in range(count):
+        stems = {name: wave[None] for name, wave in make_song(samples, index).items()}
+        gain = np.float32(0.5 / np.abs(np.sum(list(stems.values()), axis=0)).max())
+        target = folder / f"a{index:02d}"
+        target.mkdir(parents=True)
+        for name, wave in {**stems, "mix": np.sum(list(stems.values()), axis=0)}.items():
+            Audio((wave * gain).astype(np.float32), RATE).write(target / f"{name}.flac")
+
+
+def test_on(folder: Path, table: Table) -> None:
+    """Print what a table reaches on songs in stereo that it was not fitted to."""
+    rows = []
+    for path in sorted(folder.glob("*/mix.flac")):
+        audio = {name: Audio.from_file(path.parent / f"{name}.flac") for name in STEMS}
+        rate = audio["drums"].sample_rate
+        rows.append(separated(table, {name: sound.samples for name, sound in audio.items()}, rate))
+        print(f"  {path.parent.name:<20}" + "".join(f"{v:8.2f}" for v in rows[-1]), flush=True)
+    print(f"  {'mean':<20}" + "".join(f"{v:8.2f}" for v in np.mean(rows, axis=0)))
+
+
 def render_songs(folder: Path) -> None:
     """Render eight songs of known stems, 20 s each from the third bar on, where all stems play."""
     for index, tonic in enumerate(("A", "C", "D", "E", "F", "G", "B", "D#")):
@@ -288,6 +314,10 @@ def main() -> None:
     parser.add_argument(
         "--data", type=Path, help="songs with known stems; default: eight songs that the project renders"
     )
+    parser.add_argument("--samples", type=Path, help="folder with oneshots/ and music/ (see songs_from_samples.py)")
+    parser.add_argument("--songs", type=int, default=16, help="how many songs to make of the samples")
+    parser.add_argument("--mixes", type=int, nargs=3, default=(3, 28, 3), help="levels, crossed (in all), stereo")
+    parser.add_argument("--test", type=Path, help="measure the fitted table on the songs of this folder")
     parser.add_argument("--final", action="store_true")
     parser.add_argument("--without", nargs="*", default=[], help="features to leave out")
     parser.add_argument("--flat", action="store_true", help="one coefficient for all frequencies")
@@ -295,11 +325,16 @@ def main() -> None:
     if options.data is None:
         options.data = Path(tempfile.mkdtemp(prefix="rendered-songs-"))
         render_songs(options.data)
-    mixes = training_mixes(options.data, (3, 28, 3))
+        if options.samples is not None:
+            assemble_songs(options.data, options.samples, options.songs)
+    mixes = training_mixes(options.data, tuple(options.mixes))
     keep = [name for name in mixes[0].names if name not in options.without]
     bands = (400,) if options.flat else BAND_HZ
     if options.final:
-        show(table_of(fit(mixes, keep, bands), bands))
+        table = table_of(fit(mixes, keep, bands), bands)
+        show(table)
+        if options.test is not None:
+            test_on(options.test, table)
     else:
         label = "without " + ", ".join(options.without) if options.without else "all features"
         leave_one_out(options.data, mixes, keep, bands, label)

@@ -466,7 +466,7 @@ def render_style(
     grid = _grid(style, bpm, bars, start, rng)
     stage = _Stage(rate, int((grid[-1] + 0.6) * rate), rng, style.jitter, style.attack)
     drums = _Drummer(style, stage, kit, bars, rough)
-    band = _Band(name, style, stage, rough)
+    band = _Band(name, style, stage, bpm, rough)
     if rough and style.chords and rng.random() < 0.3:
         band.rest(rng.choice(("drums", "bass", "chords"), size=rng.integers(1, 3), replace=False), drums)
     for bar in range(bars):
@@ -543,7 +543,7 @@ def _vary(pattern: Mapping[str, str], steps: int, rng: np.random.Generator) -> M
 class _Band:
     """Plays bass, chords and a lead over four chords."""
 
-    def __init__(self, name: str, style: Style, stage: _Stage, rough: bool) -> None:
+    def __init__(self, name: str, style: Style, stage: _Stage, bpm: float, rough: bool) -> None:
         rng = stage.rng
         self.stage, self.per_bar = stage, style.beats * style.steps
         self.tonic, self.mode = int(rng.integers(12)), str(rng.choice(["major", "minor"]))
@@ -554,7 +554,11 @@ class _Band:
         if rng.random() > 0.6:
             self.rhythm["lead"] = "." * self.per_bar
         self.ahead = 2 if rough and rng.random() < 0.3 else 0
-        self.span = style.bars_per_chord * (float(rng.choice((0.5, 1.0, 1.0, 1.0, 2.0))) if rough else 1.0)
+        self.span = style.bars_per_chord
+        if rough:  # chords last some two seconds, whatever the tempo
+            self.span *= float(rng.choice((0.5, 1.0, 1.0, 1.0, 2.0)))
+            if (bpm > 135 and rng.random() < 0.5) or (bpm < 75 and rng.random() < 0.4):
+                self.span *= 2.0 if bpm > 135 else 0.5
         self.broken = name in {"arpeggio", "picking"}
         self.changes: list[tuple[float, int, str]] = []
 

@@ -149,7 +149,7 @@ def test_the_stage_gives_facts_and_document(song, analysis, tmp_path):
         (SoundInput("key", "song", "song", song.mix),), tmp_path, progress=lambda done, total: seen.append(done / total)
     )
     out = stage.run(job, stage.resolve(AnalyzeParams()))
-    assert set(out.facts) == {"bpm", "key", "camelot", "lufs", "true_peak_db", "duration"}
+    assert set(out.facts) == {"bpm", "key", "camelot", "lufs", "lra", "true_peak_db", "duration"}
     assert out.facts["key"] == "D major"
     assert out.document["tempo"] == analysis.to_dict()["tempo"]
     assert seen == sorted(seen)

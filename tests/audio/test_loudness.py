@@ -8,6 +8,7 @@ import pytest
 from audiolab.audio import (
     Audio,
     integrated_lufs,
+    loudness_range,
     measure_levels,
     momentary_lufs,
     sample_peak_db,
@@ -120,6 +121,7 @@ def test_block_size_changes_nothing(size: int, noise) -> None:
     assert parts.lufs == pytest.approx(whole.lufs, abs=1e-6)
     assert parts.true_peak_db == pytest.approx(whole.true_peak_db, abs=1e-4)
     assert parts.sample_peak_db == whole.sample_peak_db
+    assert parts.lra == pytest.approx(whole.lra, abs=1e-6) if whole.lra is not None else parts.lra is None
     np.testing.assert_allclose(momentary_lufs(InBlocks(audio, size)), momentary_lufs(audio), atol=1e-6)
 
 
@@ -161,3 +163,66 @@ def test_streaming_needs_little_memory() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 30 << 20
+
+
+def _stretches(*parts: tuple[float, float], rate: int = 48000) -> Audio:
+    pieces = [sine(rate, hz=1000, db=db, seconds=seconds, channels=2).samples for db, seconds in parts]
+    return Audio(np.concatenate(pieces, axis=1), rate)
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        (((-20, 20), (-30, 20)), 10),
+        (((-20, 20), (-15, 20)), 5),
+        (((-40, 20), (-20, 20)), 20),
+        (((-50, 20), (-35, 20), (-20, 20), (-35, 20), (-50, 20)), 15),
+    ],
+)
+def test_the_ebu_loudness_range_signals(parts, expected) -> None:
+    # EBU Tech 3342, table 1, cases 1 to 4, each within 1 LU.
+    assert loudness_range(_stretches(*parts)) == pytest.approx(expected, abs=1)
+
+
+@pytest.mark.parametrize("rate", [22050, 44100, 48000])
+@pytest.mark.parametrize("seconds", [8, 40])
+def test_the_loudness_range_equals_pyloudnorm(rate: int, seconds: int) -> None:
+    import pyloudnorm
+
+    rng = np.random.default_rng(seconds)
+    frames = seconds * rate
+    swell = 10 ** (np.interp(np.arange(frames), np.linspace(0, frames, 12), rng.uniform(-30, 0, 12)) / 20)
+    audio = Audio((0.2 * rng.standard_normal((2, frames)) * swell).astype(np.float32), rate)
+    meter = pyloudnorm.Meter(rate)
+    meter._append_silence = lambda data, **_: data  # see the docstring: the sound as it is
+    expected = meter.loudness_range(audio.samples.T.astype(np.float64))
+    assert expected > 3
+    assert loudness_range(audio) == pytest.approx(expected, abs=0.15)
+    assert measure_levels(audio).lra == loudness_range(audio)
+
+
+def test_a_steady_sound_has_no_range_and_a_short_one_none() -> None:
+    assert loudness_range(sine(44100, seconds=5)) == pytest.approx(0.0, abs=0.01)
+    assert loudness_range(sine(44100, seconds=2.9)) is None
+    assert loudness_range(Audio(np.zeros((1, 44100 * 5)), 44100)) is None
+    audio = _stretches((-20, 6), (-30, 6))
+    louder = audio.with_(audio.samples * 3)
+    assert loudness_range(louder) == pytest.approx(loudness_range(audio), abs=1e-3)
+
+
+@pytest.mark.parametrize("rate", [44100, 48000])
+def test_true_peak_equals_an_oversampled_reference(rate: int) -> None:
+    from scipy.signal import butter, firwin, resample_poly, sosfiltfilt
+
+    rng = np.random.default_rng(0)
+    # Flat tops, of which much lies between the samples, without what lies between soxr's pass band and half the rate.
+    flat = sosfiltfilt(butter(10, 0.75, output="sos"), np.clip(rng.standard_normal((2, rate)), -0.5, 0.5), axis=1)
+    fade = np.minimum(1, np.minimum(np.arange(rate), np.arange(rate)[::-1]) / 2000)  # a hard end rings, too
+    tones = 0.4 * fade * np.sin(2 * np.pi * np.cumsum(np.linspace(100, 0.4 * rate, rate)) / rate)
+    flat = flat * fade
+    sharp = firwin(4 * 400 + 1, 1 / 4, window=("kaiser", 12.0))
+    for samples in (0.8 * flat, tones[None]):
+        audio = Audio(samples.astype(np.float32), rate)
+        reference = np.abs(resample_poly(audio.samples.astype(np.float64), 4, 1, axis=1, window=sharp)).max()
+        assert true_peak_db(audio) == pytest.approx(20 * np.log10(reference), abs=0.02)
+        assert true_peak_db(audio) >= sample_peak_db(audio)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audiolab.audio import Audio, Peaks, Render, apply_render
+from audiolab.audio import Audio, Peaks, Render, Rendered, apply_render
 from audiolab.audio.peaks import BINS
 from audiolab.errors import AudioError, ParameterError
 
@@ -148,7 +148,18 @@ def test_an_empty_sound_renders_to_an_empty_sound() -> None:
 
 @pytest.mark.parametrize(
     "document",
-    [{"gain": 3}, {"gain_db": "loud"}, {"gain_db": float("nan")}, {"gain_db": 200}, {"fade_in_s": -1}, {"reverse": 1}],
+    [
+        {"gain": 3},
+        {"dc": 0.1},
+        {"dc": ["x"]},
+        {"dc": [float("inf")]},
+        {"mono": 1},
+        {"gain_db": "loud"},
+        {"gain_db": float("nan")},
+        {"gain_db": 200},
+        {"fade_in_s": -1},
+        {"reverse": 1},
+    ],
 )
 def test_senseless_renders_are_refused(document: dict) -> None:
     with pytest.raises(ParameterError):
@@ -156,6 +167,52 @@ def test_senseless_renders_are_refused(document: dict) -> None:
 
 
 def test_json_form_round_trips() -> None:
-    for render in (Render(), Render(gain_db=-3.5, reverse=True), Render(fade_in_s=0.25, fade_out_s=1.0)):
+    for render in (
+        Render(dc=(0.1, -0.2), mono=True),
+        Render(),
+        Render(gain_db=-3.5, reverse=True),
+        Render(fade_in_s=0.25, fade_out_s=1.0),
+    ):
         assert Render.from_dict(render.to_dict()) == render
     assert Render().to_dict() == {}
+
+
+def test_offsets_go_before_the_mix_to_mono() -> None:
+    audio = random_audio(1000)
+    moved = audio.with_(audio.samples + np.array([[0.25], [-0.5]], np.float32))
+    np.testing.assert_allclose(apply_render(moved, {"dc": [0.25, -0.5]}).samples, audio.samples, atol=1e-7)
+    mono = apply_render(moved, {"dc": [0.25, -0.5], "mono": True})
+    np.testing.assert_allclose(mono.samples, audio.mono().samples, atol=1e-7)
+    one_for_all = apply_render(audio, {"dc": [0.1]})
+    np.testing.assert_allclose(one_for_all.samples, audio.samples - 0.1, atol=1e-7)
+    with pytest.raises(ParameterError, match="3 offsets"):
+        apply_render(audio, {"dc": [0.1, 0.2, 0.3]})
+
+
+@given(st.data())
+@settings(max_examples=80, deadline=None)
+def test_a_rendered_stream_is_the_rendered_whole(data: st.DataObject) -> None:
+    audio = random_audio(data.draw(st.integers(1, 3000)))
+    seconds = st.floats(0, 0.1)
+    render = Render(
+        gain_db=data.draw(st.floats(-60, 20)),
+        fade_in_s=data.draw(seconds),
+        fade_out_s=data.draw(seconds),
+        reverse=data.draw(st.booleans()),
+        dc=data.draw(st.sampled_from([(), (0.1,), (0.1, 0.2)])),
+        mono=data.draw(st.booleans()),
+    )
+    whole = apply_render(audio, render)
+    start = data.draw(st.integers(0, audio.frames))
+    stop = data.draw(st.integers(start, audio.frames))
+    blocks = list(Rendered(audio, render).blocks(data.draw(st.integers(1, 500)), start=start, stop=stop))
+    joined = np.concatenate([np.zeros((whole.channels, 0), np.float32), *blocks], axis=1)
+    np.testing.assert_array_equal(joined, whole.samples[:, start:stop])
+
+
+def test_fades_take_the_steps_at_the_edges_away() -> None:
+    audio = random_audio(4000)
+    faded = apply_render(audio, {"fade_in_s": 0.01, "fade_out_s": 0.01})
+    for frame in (0, -1):
+        assert np.abs(audio.samples[:, frame]).max() > 0.01
+        assert np.abs(faded.samples[:, frame]).max() == 0

@@ -123,3 +123,42 @@ def test_single_values_work_as_arrays_do() -> None:
     assert float(tempo.beat_at(0.5)) == 0
     assert float(tempo.time_at(3)) == pytest.approx(2.5)
     assert tempo.bpm_at(100) == 90
+
+
+@given(beat_times(), st.integers(1, 12))
+def test_doubling_and_halving_undo_each_other(times: np.ndarray, meter: int) -> None:
+    tempo = TempoMap.from_beats(times, tolerance=0.02, beats_per_bar=meter)
+    slow, fast = (pick(segment.bpm for segment in tempo.segments) for pick in (min, max))
+    if slow < 10 or fast > 500:
+        return
+    assert tempo.doubled().halved() == tempo == tempo.halved().doubled()
+    duration = float(times[-1])
+    beats = tempo.beats(duration)
+    twice = tempo.doubled().beats(duration)
+    assert all(np.abs(twice - beat).min() < 1e-6 for beat in beats)
+    assert abs(len(twice) - 2 * len(beats)) <= 1
+    half = tempo.halved().beats(duration)
+    assert all(np.abs(beats - beat).min() < 1e-6 for beat in half)
+
+
+@given(beat_times(), st.integers(-9, 9), st.integers(1, 7))
+def test_another_downbeat_leaves_the_beats_where_they_are(times: np.ndarray, beats: int, meter: int) -> None:
+    tempo = TempoMap.from_beats(times, tolerance=0.02, beats_per_bar=meter)
+    moved = tempo.shifted_downbeat(beats)
+    duration = float(times[-1])
+    np.testing.assert_allclose(moved.beats(duration), tempo.beats(duration), atol=1e-6)
+    assert float(moved.time_at(0)) == pytest.approx(float(tempo.time_at(beats)), abs=1e-6)
+    np.testing.assert_allclose(moved.shifted_downbeat(-beats).beats(duration), tempo.beats(duration), atol=1e-6)
+    bars = tempo.shifted_downbeat(meter).downbeats(duration)
+    np.testing.assert_allclose(bars, tempo.downbeats(duration), atol=1e-6)
+
+
+@given(st.floats(40, 240), st.floats(0, 2), st.floats(0, 20))
+def test_a_bar_begins_near_the_time_that_was_said(bpm: float, first: float, time: float) -> None:
+    tempo = TempoMap.constant(bpm, first_downbeat=first).with_downbeat_at(first + time)
+    assert np.abs(tempo.downbeats(60) - first - time).min() <= 60 / bpm / 4 + 1e-6
+
+
+def test_bars_of_another_length() -> None:
+    waltz = TempoMap.constant(120).with_meter(3)
+    assert waltz.downbeats(4).tolist() == [0.0, 1.5, 3.0]

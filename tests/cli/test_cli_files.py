@@ -12,7 +12,7 @@ import soundfile as sf
 from audiolab.audio import Audio, write_audio
 from audiolab.synth import instruments, noise, render_song, silence, tone
 
-COMMANDS = ("separate", "slice", "classify", "embed", "midi", "lyrics", "analyze")
+COMMANDS = ("separate", "slice", "classify", "embed", "midi", "lyrics", "analyze", "describe")
 WITH_WEIGHTS = ("lyrics",)
 """Commands that cannot do anything without weights that are not here."""
 
@@ -55,6 +55,35 @@ def test_slice(cli, song, tmp_path):
         assert cut["start_s"] == pytest.approx(cut["start"] / document["sample_rate"])
     assert len(list((tmp_path / "cuts").glob("*.wav"))) == len(samples)
     assert isinstance(cli("slice", song, song, "--json").json, list)
+
+
+def test_slice_by_the_music(cli, song, tmp_path):
+    said = cli("slice", song, "--mode", "loops", "--bars", "1", "--bpm", "112", "--to", tmp_path / "loops", "--json")
+    assert said.code == 0, said.err
+    samples = said.json["samples"]
+    assert {cut["stop"] - cut["start"] for cut in samples} == {round(4 * 60 / 112 * said.json["sample_rate"])}
+    assert all((cut["kind"], cut["beats"]) == ("loop", 4) for cut in samples)
+    assert len(list((tmp_path / "loops").glob("*.wav"))) == len(samples) > 0
+    faded = cli("slice", song, "--mode", "equal", "--parts", "3", "--fade-out", "0.01", "--snap", "--trim", "--json")
+    assert [cut["render"] for cut in faded.json["samples"]] == [{"fade_out_s": 0.01}] * 3
+    assert "bar 1" in cli("slice", song, "--mode", "grid", "--division", "1/8", "--bpm", "112").out
+    assert cli("slice", song, "--mode", "grid", "--division", "x").code == 2
+    assert cli("slice", song, "--mode", "sideways").code == 2
+
+
+def test_describe(cli, tmp_path):
+    path = write_audio(tmp_path / "a.wav", tone(220, 0.5))
+    said = cli("describe", path, "--json")
+    assert said.code == 0, said.err
+    assert set(said.json) >= {
+        "path", "duration", "kind", "root_note", "root_name", "root_hz", "root_cents", "pitch_confidence", "attack_s",
+        "decay_s", "brightness_hz", "noisiness", "lufs", "true_peak_db", "bpm", "beats",
+    }  # fmt: skip
+    assert (said.json["root_note"], said.json["kind"]) == (57, "one-shot")
+    assert "A3" in cli("describe", path).out
+    missing = cli("describe", path, tmp_path / "none.wav", "--json")
+    assert missing.code == 1
+    assert "does not exist" in missing.json[1]["error"]
 
 
 def test_classify(cli, tmp_path, rng):

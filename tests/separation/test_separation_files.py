@@ -136,3 +136,35 @@ def test_wild_names(tmp_path: Path) -> None:
         for stem in result.stems.values():
             assert stem.path is not None
             assert stem.path.parent == tmp_path / "out"
+
+
+FULL_DISK = """
+import resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))
+from audiolab.errors import AudiolabError
+from audiolab.stages.separation import separate
+try:
+    separate(sys.argv[1], to=sys.argv[2], engine="spectral")
+except AudiolabError as error:
+    print(error)
+"""
+
+
+def test_a_full_disk_is_a_clear_error_and_leaves_nothing(tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    from audiolab.audio import Audio
+
+    mix = Audio(song(12.0), 44100)
+    mix.write(tmp_path / "song.wav", subtype="PCM_16")
+    target = tmp_path / "out"
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(tmp_path / "song.wav"), str(target)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "full" in done.stdout, done.stdout + done.stderr
+    assert list(target.iterdir()) == []

@@ -128,3 +128,66 @@ def test_a_broken_note_of_an_imported_file_is_named(small_models, outside):
         weights.find("net")
     (small_models / "custom" / "net.th.json").write_text(json.dumps(["odd"]))
     assert weights.find("net") is None
+
+
+# ---- folders -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def model_folder(tmp_path):
+    folder = tmp_path / "faster-whisper-thing"
+    folder.mkdir()
+    for name in ("model.bin", "config.json", "tokenizer.json", "vocabulary.txt"):
+        (folder / name).write_bytes(name.encode() * 100)
+    (folder / "README.md").write_text("not part of the model")
+    (folder / ".cache").mkdir()
+    return folder
+
+
+def test_folders_are_kept_with_the_hash_of_every_file(small_models, model_folder):
+    assert weights.import_file(model_folder) == "faster-whisper-thing"
+    found = weights.find("faster-whisper-thing")
+    assert found.kind == "ctranslate2"
+    assert found.folder == small_models / "custom" / "faster-whisper-thing"
+    assert [path.name for path in found.paths] == ["config.json", "model.bin", "tokenizer.json", "vocabulary.txt"]
+    assert found.hashes == tuple(digest(path.name.encode() * 100) for path in found.paths)
+    found.verify()
+    (row,) = [row for row in weights.listing() if row.kind == "ctranslate2"]
+    assert (row.state, row.size) == ("here", sum(path.stat().st_size for path in found.paths))
+    assert weights.import_file(model_folder) == "faster-whisper-thing"
+    (model_folder / "model.bin").write_bytes(b"another")
+    with pytest.raises(ModelError, match="another model"):
+        weights.import_file(model_folder)
+    assert weights.import_file(model_folder, "other") == "other"
+
+
+def test_changes_in_a_folder_are_seen(small_models, model_folder):
+    weights.import_file(model_folder, "thing")
+    found = weights.find("thing")
+    (found.folder / "added.json").write_text("{}")
+    with pytest.raises(ModelError, match=r"changed.*added\.json"):
+        weights.find("thing")
+    (found.folder / "added.json").unlink()
+    (found.folder / "tokenizer.json").write_text("{}")
+    with pytest.raises(ModelError, match="changed"):
+        weights.find("thing")
+    with pytest.raises(ModelError, match="changed"):
+        found.verify()
+
+
+def test_notes_of_folders_cannot_name_files_elsewhere(small_models, model_folder):
+    weights.import_file(model_folder, "thing")
+    note = small_models / "custom" / "thing.json"
+    record = json.loads(note.read_text())
+    record["files"]["../../secret"] = "0" * 64
+    note.write_text(json.dumps(record))
+    with pytest.raises(ModelError, match="damaged"):
+        weights.find("thing")
+
+
+def test_folders_have_no_official_names(small_models, model_folder):
+    with pytest.raises(ModelError, match="official"):
+        weights.import_file(model_folder, "one")
+    for name in ("../evil", ".hidden"):
+        with pytest.raises(ParameterError):
+            weights.import_file(model_folder, name)

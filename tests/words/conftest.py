@@ -42,3 +42,14 @@ def checkpoint(tmp_path_factory):
     state = {name: tensor.half() for name, tensor in model.state_dict().items()}
     torch.save({"dims": DIMS, "model_state_dict": state}, path)
     return path
+
+
+@pytest.fixture(scope="session")
+def folder(checkpoint, tmp_path_factory):
+    """The same network as a folder for faster-whisper."""
+    pytest.importorskip("faster_whisper", reason="needs faster-whisper: pip install 'audiolab[lyrics-fast]'")
+    from audiolab.stages.words.converting import convert
+    from audiolab.weights import Weights, hash_file
+
+    found = Weights("scripted", "custom", (checkpoint,), (hash_file(checkpoint),), "")
+    return convert(found, tmp_path_factory.mktemp("converted") / "scripted-fast", quantization="float32")

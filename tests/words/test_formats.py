@@ -10,13 +10,17 @@ from hypothesis import strategies as st
 from audiolab.errors import ExportError, ParameterError
 from audiolab.stages.words import FORMATS, Line, LyricSheet, Word, write_lyrics
 from audiolab.stages.words.formats import to_enhanced_lrc, to_lrc, to_srt, to_text
+from audiolab.stages.words.sheet import Evidence
 
 
 def sheet(*lines: Line, duration: float = 200.0) -> LyricSheet:
     return LyricSheet("a.wav", "en", 0.9, "whisper", "tiny", lines, duration)
 
 
-HELLO = Line(1.234, 2.5, "Hello world", (Word(1.234, 1.6, " Hello", 0.9), Word(1.7, 2.5, " world", 0.8)))
+HELLO = Line(
+    1.234, 2.5, "Hello world", (Word(1.234, 1.6, " Hello", 0.9), Word(1.7, 2.5, " world", 0.8)),
+    evidence=Evidence(-0.25, 1.1, 0.01),
+)  # fmt: skip
 AGAIN = Line(61.999, 63.0, "Again -->\nand [again]", (), ("repeat",))
 
 
@@ -85,6 +89,8 @@ def test_json_reads_back(tmp_path):
     ]
     document = json.loads(paths[-1].read_text("utf-8"))
     assert document["path"] == "a.wav"
+    assert document["segments"][0]["evidence"]["average_log_probability"] == -0.25
+    assert "evidence" not in document["segments"][1]
     assert document["segments"][0]["words"][1] == {"start": 1.7, "end": 2.5, "word": " world", "probability": 0.8}
     back = LyricSheet.from_document(document)
     assert back.lines == made.lines

@@ -8,6 +8,7 @@ import pytest
 from audiolab.audio import Audio
 from audiolab.errors import AudioError
 from audiolab.stages.words import Heard, HeardWord, transcribe
+from audiolab.stages.words.flags import repeats
 
 RATE = 44100
 
@@ -143,6 +144,13 @@ def heard(text="la la la", **values):
         (heard(no_speech_probability=0.9), ()),
         (heard("Thanks for watching!"), ("stock-phrase",)),
         (heard("Sous-titrage Société Radio-Canada"), ("stock-phrase",)),
+        (heard("Subtítulos realizados por la comunidad de Amara.org"), ("stock-phrase",)),
+        (heard("Untertitel im Auftrag des ZDF, 2017"), ("stock-phrase",)),
+        (heard("İzlediğiniz için teşekkür ederim."), ("stock-phrase",)),
+        (heard("ご視聴ありがとうございました"), ("stock-phrase",)),
+        (heard("시청해주셔서 감사합니다!"), ("stock-phrase",)),
+        (heard("Редактор субтитров А.Семкин"), ("stock-phrase",)),
+        (heard("Thank you, thank you for the music"), ()),
         (heard("oh no oh no oh no oh no"), ("repeat",)),
         (heard("work it make it do it work it make it do it"), ()),
         (heard(start=20.0, end=21.0), ("outside-voice",)),
@@ -153,6 +161,9 @@ def test_doubtful_lines_are_flagged(said, flags):
     sound = bursts((1, 2), seconds=3)
     (line,), _, _ = transcribe(sound, Scripted(lambda audio: [said]), language="en")
     assert line.flags == flags
+    assert line.evidence.compression_ratio == said.compression_ratio
+    assert line.evidence.average_log_probability == said.average_log_probability
+    assert line.evidence.no_speech_probability == said.no_speech_probability
     assert 0.75 <= line.start <= line.end <= 2.25 + 1e-6
 
 
@@ -161,6 +172,13 @@ def test_the_third_line_in_a_row_is_flagged_as_repeated():
     said = [heard(text, start=0.2 * i, end=0.2 * i + 0.1) for i, text in enumerate(texts)]
     lines, _, _ = transcribe(bursts((1, 3), seconds=4), Scripted(lambda audio: said), language="en")
     assert [("repeat" in line.flags) for line in lines] == [False, False, True, True, False, False]
+
+
+def test_lines_by_turns_are_flagged_from_the_fourth_time_on():
+    texts = [*"ab" * 5, "c", *"xyz" * 4, "d", *"xyz" * 3, "", ""]
+    assert [i for i, mark in enumerate(repeats(texts)) if mark] == [6, 7, 8, 9, 20, 21, 22]
+    assert repeats([]) == []
+    assert repeats(["a"] * 5) == [False, False, True, True, True]
 
 
 def test_empty_segments_are_dropped():

@@ -87,8 +87,15 @@ def test_windows_hold_every_span_once_and_never_more_than_28_seconds(starts, rat
     levels = np.random.default_rng(0).uniform(-40, 0, round(at / 0.02) + 2)
     windows = pack(spans, levels, rate)
     assert all(window.duration <= 28.0 + 1e-9 for window in windows)
-    pieces = [span for window in windows for span in window.spans]
-    assert all(a.stop <= b.start for a, b in pairwise(pieces))
+    pieces = []
+    for window in windows:
+        if window.overlapping:  # two seconds on both sides of the cut, and the cut within the same span
+            assert pieces[-1].stop - window.cut == window.cut - window.spans[0].start == 2 * rate
+            assert any(span.start < window.cut < span.stop for span in spans)
+        else:
+            assert not pieces or pieces[-1].stop <= window.spans[0].start
+        pieces += window.spans
+    assert all(a.start < b.start and a.stop < b.stop for a, b in pairwise(pieces))
     covered = np.zeros(round(at * rate) + 1, bool)
     for piece in pieces:
         covered[piece.start : piece.stop] = True
@@ -103,7 +110,30 @@ def test_a_long_span_is_cut_where_it_is_quietest():
     levels[1100] = -50  # 22 s
     windows = pack([Span(0, 40 * 1000)], levels, 1000)
     assert [len(window.spans) for window in windows] == [1, 1]
-    assert windows[0].spans[0].stop == 22_010
+    assert windows[0].spans == (Span(0, 24_010),)
+    assert windows[1] == Window((Span(20_010, 40_000),), 1000, overlapping=True, cut=22_010)
+
+
+def test_spans_are_cut_in_pauses_to_fill_windows():
+    levels = np.full(5000, -10.0)
+    levels[2200:2220] = -60  # at 44.2 s
+    spans = [Span(0, 20_000), Span(40_000, 60_000)]
+    windows = pack(spans, levels, 1000, closing_db=-40)
+    assert [window.spans for window in windows] == [(spans[0], Span(40_000, 44_200)), (Span(44_200, 60_000),)]
+    assert [window.spans for window in pack(spans, levels, 1000)] == [(spans[0],), (spans[1],)]
+    levels[2200:2220] = -10
+    levels[2070:2090] = -60  # too near to the beginning
+    assert [window.spans for window in pack(spans, levels, 1000, closing_db=-40)] == [(spans[0],), (spans[1],)]
+
+
+def test_a_long_span_is_cut_in_a_pause_without_overlap():
+    levels = np.full(5000, -10.0)
+    levels[1100] = -70
+    levels[1210:1220] = -45  # 0.2 s
+    levels[1250:1259] = -60
+    windows = pack([Span(0, 40 * 1000)], levels, 1000, closing_db=-40)
+    assert [window.spans for window in windows] == [(Span(0, 24_300),), (Span(24_300, 40_000),)]
+    assert not windows[1].overlapping
 
 
 def test_times_are_mapped_back():

@@ -10,12 +10,11 @@ import pytest
 
 from audiolab import weights
 from audiolab.audio import Audio
-from audiolab.config import get_settings
 from audiolab.errors import AudioError, MissingDependency, ModelError, ParameterError
 from audiolab.stages import words
 from audiolab.stages.base import SoundInput, StageInput, StageSkipped
 from audiolab.stages.registry import get_stage
-from audiolab.stages.words import LyricsParams, stage, whisper_engine
+from audiolab.stages.words import LyricsParams, choosing, whisper_engine
 from audiolab.weights import File, Member, Model, fetching, store
 
 from .conftest import DIMS, WORDS
@@ -88,7 +87,8 @@ def test_a_sound_goes_all_the_way(imported, tmp_path):
     assert all(word["probability"] > 0.9 for word in document["segments"][0]["words"])
     assert document["segments"][0]["flags"] == []
     for line in document["segments"]:
-        assert set(line) == {"start", "end", "text", "flags", "words"}
+        assert set(line) == {"start", "end", "text", "flags", "words", "evidence"}
+        assert set(line["evidence"]) == {"average_log_probability", "compression_ratio", "no_speech_probability"}
         assert 0.7 <= line["start"] <= line["end"] <= 5.3
         for word in line["words"]:
             assert 0.7 <= word["start"] <= word["end"] <= 5.3
@@ -175,8 +175,9 @@ def test_official_names_bring_their_own_alignment_heads(checkpoint, monkeypatch)
 
 
 def test_without_the_package(monkeypatch):
-    monkeypatch.setattr(stage, "whisper_installed", lambda: False)
-    monkeypatch.setattr(whisper_engine, "whisper_installed", lambda: False)
+    for module in (choosing, whisper_engine):
+        monkeypatch.setattr(module, "whisper_installed", lambda: False)
+    monkeypatch.setattr(choosing, "faster_whisper_installed", lambda: False)
     with pytest.raises(StageSkipped, match=r"audiolab\[lyrics\]"):
         get_stage("lyrics").resolve(LyricsParams())
     with pytest.raises(MissingDependency, match=r"audiolab\[lyrics\]"):
@@ -275,15 +276,3 @@ def test_the_declarations():
     assert found.takes.accepts("stem", "vocals")
     assert not found.takes.accepts("stem", "drums")
     assert found.takes.accepts("song", None)
-
-
-@pytest.mark.shared
-@pytest.mark.slow
-def test_a_known_speech(shared_data, monkeypatch):
-    """With real weights in the user's folder of models, the words of a well-known speech come out."""
-    monkeypatch.delenv("AUDIOLAB_HOME")
-    get_settings.cache_clear()
-    if stage.find_weights("auto") is None:
-        pytest.skip("needs Whisper's weights: audiolab models pull base")
-    sheet = words.lyrics(shared_data / "music" / "speech" / "jfk.flac", language="en")
-    assert "what you can do for your country" in sheet.text.lower()

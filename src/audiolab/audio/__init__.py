@@ -11,13 +11,14 @@ from audiolab.audio.loudness import (
     Levels,
     LoudnessMeter,
     integrated_lufs,
+    loudness_range,
     measure_levels,
     momentary_lufs,
     sample_peak_db,
     true_peak_db,
 )
 from audiolab.audio.peaks import Peaks
-from audiolab.audio.render import Render, apply_render
+from audiolab.audio.render import Render, Rendered, apply_render
 from audiolab.audio.resampling import Resampled, resample, resample_blocks
 from audiolab.audio.riff import Cue, Loop, read_riff
 from audiolab.audio.riff_writing import append_chunks
@@ -58,6 +59,7 @@ __all__ = [
     "Named",
     "Peaks",
     "Render",
+    "Rendered",
     "Resampled",
     "Seconds",
     "Segment",
@@ -73,6 +75,7 @@ __all__ = [
     "content_id_of_audio",
     "db_to_amplitude",
     "integrated_lufs",
+    "loudness_range",
     "measure_levels",
     "momentary_lufs",
     "open_source",

@@ -1,10 +1,11 @@
-"""Levels: integrated and momentary loudness, true peak and sample peak, all read block by block.
+"""Levels: integrated and momentary loudness, loudness range, true peak and sample peak, all read block by block.
 
 References
 ----------
 .. [1] ITU-R BS.1770-4 (2015), Algorithms to measure audio programme loudness and true-peak audio level.
 .. [2] B. De Man (2018), Evaluation of implementations of the EBU R128 loudness measurement, AES 145
        (the analogue prototypes of the K-weighting, from which the filter at any rate follows).
+.. [3] EBU Tech 3342 (2016), Loudness range: a measure to supplement EBU R 128 loudness normalisation.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ __all__ = [
     "Levels",
     "LoudnessMeter",
     "integrated_lufs",
+    "loudness_range",
     "measure_levels",
     "momentary_lufs",
     "sample_peak_db",
@@ -32,6 +34,11 @@ __all__ = [
 
 _ABSOLUTE_GATE = -70.0
 _RELATIVE_GATE = -10.0
+_RANGE_GATE = -20.0
+_QUIET, _LOUD = 10.0, 95.0
+"""Percentiles between which the loudness range lies."""
+_SHORT_TERM = 30
+"""Steps of 0.1 s in a short-term window: 3 s."""
 _OFFSET = -0.691
 # BS.1770-4, table 3, in the channel order of WAVE_FORMAT_EXTENSIBLE (L R C LFE Ls Rs).
 _WEIGHTS = {5: (1.0, 1.0, 1.0, 1.41, 1.41), 6: (1.0, 1.0, 1.0, 0.0, 1.41, 1.41)}
@@ -47,10 +54,12 @@ class Levels:
     """Highest level between samples, in dBTP; -240 for silence."""
     sample_peak_db: Decibels
     """Highest sample, in dBFS; -240 for silence."""
+    lra: float | None = None
+    """Loudness range in LU, or None for sounds shorter than 3 s or below the gate of -70 LUFS."""
 
 
 def measure_levels(source: BlockSource) -> Levels:
-    """Measure loudness and peaks in one pass over the source."""
+    """Measure loudness, its range and peaks in one pass over the source."""
     loudness, peaks = LoudnessMeter(source.sample_rate, source.channels), _SamplePeak()
 
     def tapped() -> Iterator[Block]:
@@ -60,7 +69,8 @@ def measure_levels(source: BlockSource) -> Levels:
             yield block
 
     over = _true_peak(tapped(), source)
-    return Levels(loudness.integrated(), amplitude_to_db(max(over, peaks.peak)), amplitude_to_db(peaks.peak))
+    top, over = amplitude_to_db(peaks.peak), amplitude_to_db(max(over, peaks.peak))
+    return Levels(loudness.integrated(), over, top, loudness.range())
 
 
 def integrated_lufs(source: BlockSource) -> Lufs | None:
@@ -80,6 +90,24 @@ def integrated_lufs(source: BlockSource) -> Lufs | None:
     for block in source.blocks():
         loudness.add(block)
     return loudness.integrated()
+
+
+def loudness_range(source: BlockSource) -> float | None:
+    """Measure the loudness range (EBU Tech 3342): how far apart quiet and loud passages are.
+
+    The short-term loudness (windows of 3 s, one each 0.1 s) is gated at -70 LUFS and at 20 LU below its mean power;
+    the range lies between its 10th and 95th percentile. As in libebur128, no silence is appended (the example code of
+    the standard, and pyloudnorm, append 1.5 s, which gives short steady sounds a range).
+
+    Returns
+    -------
+    float or None
+        In LU; None for sounds shorter than 3 s or below -70 LUFS.
+    """
+    loudness = LoudnessMeter(source.sample_rate, source.channels)
+    for block in source.blocks():
+        loudness.add(block)
+    return loudness.range()
 
 
 def momentary_lufs(source: BlockSource) -> NDArray[np.float64]:
@@ -167,9 +195,9 @@ class LoudnessMeter:
     def _edge(self, step: int) -> int:
         return step * self.rate // 10
 
-    def windows(self) -> NDArray[np.float64]:
-        """Mean weighted power of each window; a shorter sound is one window."""
-        if len(self.steps) < 4:
+    def windows(self, length: int = 4) -> NDArray[np.float64]:
+        """Mean weighted power of each window of `length` steps; a sound shorter than 0.4 s is one window."""
+        if len(self.steps) < min(length, 4):
             total = sum(self.steps) + self.partial
             return np.array([total / self.frames]) if self.frames else np.zeros(0)
         # As pyloudnorm does: a last step that is more than half full counts, as if silence followed.
@@ -178,7 +206,7 @@ class LoudnessMeter:
         edges = np.arange(len(steps) + 1) * self.rate // 10
         sums = np.concatenate([[0.0], np.cumsum(steps)])
         # Differences of a running sum can end a hair below zero in silence.
-        return np.asarray(np.maximum(sums[4:] - sums[:-4], 0.0) / (edges[4:] - edges[:-4]))
+        return np.asarray(np.maximum(sums[length:] - sums[:-length], 0.0) / (edges[length:] - edges[:-length]))
 
     def integrated(self) -> Lufs | None:
         """Give the gated loudness so far; see `integrated_lufs`."""
@@ -188,6 +216,18 @@ class LoudnessMeter:
             return None
         threshold = _OFFSET + 10 * math.log10(power.mean()) + _RELATIVE_GATE
         return float(_OFFSET + 10 * math.log10(power[_to_lufs(power) > threshold].mean()))
+
+    def range(self) -> float | None:
+        """Give the loudness range so far; see `loudness_range`."""
+        if len(self.steps) < _SHORT_TERM:
+            return None
+        power = self.windows(_SHORT_TERM)
+        power = power[_to_lufs(power) > _ABSOLUTE_GATE]
+        if not len(power):
+            return None
+        loudness = _to_lufs(power[_to_lufs(power) > _OFFSET + 10 * math.log10(power.mean()) + _RANGE_GATE])
+        low, high = np.percentile(loudness, (_QUIET, _LOUD))
+        return float(high - low)
 
 
 def _to_lufs(power: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -169,6 +169,36 @@ class TempoMap:
         segments = tuple(Segment(s.time, s.beat * factor, s.bpm * factor) for s in self.segments)
         return TempoMap(segments, self.beats_per_bar)
 
+    def doubled(self) -> TempoMap:
+        """Give the same music counted twice as fast: a beat between each two, bars half as long."""
+        return self.scaled(2.0)
+
+    def halved(self) -> TempoMap:
+        """Give the same music counted half as fast; `halved` and `doubled` undo each other exactly."""
+        return self.scaled(0.5)
+
+    def shifted_downbeat(self, beats: float) -> TempoMap:
+        """Let bars begin `beats` beats later (negative: earlier); whole numbers leave every beat where it is.
+
+        Half a beat moves the count onto the off-beats.
+        """
+        return TempoMap(tuple(Segment(s.time, s.beat - beats, s.bpm) for s in self.segments), self.beats_per_bar)
+
+    def with_downbeat_at(self, time: Seconds) -> TempoMap:
+        """Let a bar begin at the beat nearest to `time`; nearer to the middle of two beats, at that off-beat.
+
+        Examples
+        --------
+        >>> TempoMap.constant(120).with_downbeat_at(1.03).downbeats(4).tolist()
+        [1.0, 3.0]
+        """
+        halves = round(2 * float(self.beat_at(time)))
+        return self.shifted_downbeat(halves // 2 if halves % 2 == 0 else halves / 2)
+
+    def with_meter(self, beats_per_bar: int) -> TempoMap:
+        """Give the same beats in bars of another length, counted from the same downbeat."""
+        return TempoMap(self.segments, beats_per_bar)
+
     def shifted(self, seconds: Seconds) -> TempoMap:
         """Give the map of the same music starting `seconds` later (negative: cut from the front)."""
         return TempoMap(tuple(Segment(s.time + seconds, s.beat, s.bpm) for s in self.segments), self.beats_per_bar)

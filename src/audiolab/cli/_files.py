@@ -66,6 +66,10 @@ def separate(
     to: To = None,
     engine: Annotated[str | None, typer.Option(help="auto, spectral or demucs.")] = None,
     model: Annotated[str | None, typer.Option(help="Weights of the engine demucs, e.g. htdemucs.")] = None,
+    preset: Annotated[str | None, typer.Option(help="fast, default or best (slower).")] = None,
+    two_stems: Annotated[str | None, typer.Option(help="Only this stem and the rest, e.g. vocals.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
+    dtype: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
     downmix: Downmix = False,
     overwrite: Overwrite = False,
     sets: Sets = None,
@@ -74,7 +78,16 @@ def separate(
     """Separate songs into stems that add up to the song again."""
     from audiolab.stages import separate as run
 
-    params = params_from(sets, engine=engine, model=model, downmix=downmix or None)
+    params = params_from(
+        sets,
+        engine=engine,
+        model=model,
+        preset=preset,
+        two_stems=two_stems,
+        device=device,
+        dtype=dtype,
+        downmix=downmix or None,
+    )
     target = to or Path.cwd()
 
     def work(file: Path, progress: Any) -> Any:
@@ -85,7 +98,7 @@ def separate(
 
     def show(document: Any) -> str:
         lines = [f"{document['path']}: engine {document['engine']}, null {document['null_db']:.0f} dB"]
-        lines += [f"  {name:8} {stem['path']}" for name, stem in document["stems"].items()]
+        lines += [f"  {name:12} {stem['path']}" for name, stem in document["stems"].items()]
         return "\n".join(lines)
 
     _each(files, work, show, "separate", as_json=as_json)
@@ -95,23 +108,43 @@ def separate(
 def slice_(
     files: Files,
     to: To = None,
-    sensitivity: Annotated[float | None, typer.Option(min=0, max=1, help="0 few cuts, 1 many.")] = None,
+    mode: Annotated[str | None, typer.Option(help="onsets, beats, bars, grid, loops, equal, phrases or words.")] = None,
+    sensitivity: Annotated[float | None, typer.Option(min=0, max=1, help="onsets: 0 few cuts, 1 many.")] = None,
+    bpm: Annotated[float | None, typer.Option(help="beats, bars, grid, loops: the tempo; default: found.")] = None,
+    division: Annotated[str | None, typer.Option(help="grid: 1/8, 1/16, 1/8t (triplet), 1/8d (dotted).")] = None,
+    bars: Annotated[int | None, typer.Option(help="bars, loops: bars in a cut.")] = None,
+    parts: Annotated[int | None, typer.Option(help="equal: number of parts.")] = None,
+    lyrics: Annotated[Path | None, typer.Option(help="words: what `audiolab lyrics --json` printed.")] = None,
+    snap: Annotated[bool, typer.Option("--snap", help="Move edges to the nearest zero crossing.")] = False,
+    trim: Annotated[bool, typer.Option("--trim", help="Take silence from head and tail.")] = False,
+    fade_in: Annotated[float | None, typer.Option(min=0, help="Seconds.")] = None,
+    fade_out: Annotated[float | None, typer.Option(min=0, help="Seconds.")] = None,
     sets: Sets = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Cut sounds at their onsets; with --to write each cut as a file."""
+    """Cut sounds at onsets, beats, bars, silences, words or into loops; with --to write each cut as a file."""
     from audiolab.stages import slice as run
 
-    params = params_from(sets, sensitivity=sensitivity)
+    musical = {"mode": mode, "bpm": bpm, "division": division, "bars": bars, "parts": parts}
+    edges = {"snap": "zero" if snap else None, "trim": trim or None, "fade_in": fade_in, "fade_out": fade_out}
+    params = params_from(sets, sensitivity=sensitivity, **musical, **edges)
+
+    def work(file: Path, progress: Any) -> Any:
+        return run(file, to=to, lyrics=lyrics, progress=progress, **params).to_dict()
 
     def show(document: Any) -> str:
-        rows = [
-            f"  {s['start_s']:9.4f} to {s['stop_s']:9.4f} s  strength {s['onset_strength']:.2f}"
-            for s in document["samples"]
-        ]
+        rows = [f"  {s['start_s']:9.4f} to {s['stop_s']:9.4f} s  {_known(s)}" for s in document["samples"]]
         return "\n".join([f"{document['path']}: {len(rows)} samples", *rows])
 
-    _each(files, lambda f, p: run(f, to=to, progress=p, **params).to_dict(), show, "slice", as_json=as_json)
+    _each(files, work, show, "slice", as_json=as_json)
+
+
+def _known(sample: dict[str, Any]) -> str:
+    """Say what the mode knows of a cut."""
+    if sample["onset_strength"] is not None:
+        return f"strength {sample['onset_strength']:.2f}"
+    hidden = {"start", "stop", "start_s", "stop_s", "onset_strength", "render", "kind"}
+    return ", ".join(f"{name} {value}" for name, value in sample.items() if name not in hidden)
 
 
 @app.command()
@@ -205,9 +238,12 @@ def _multitrack(files: list[Path], target: Path, to: Path | None, params: dict[s
 def lyrics(
     files: Files,
     to: To = None,
-    engine: Annotated[str | None, typer.Option(help="auto or whisper.")] = None,
+    engine: Annotated[str | None, typer.Option(help="auto, whisper or faster-whisper.")] = None,
     model: Annotated[str | None, typer.Option(help="Whisper's model, e.g. small.")] = None,
     language: Annotated[str | None, typer.Option(help="en, es, fr...; default: detected.")] = None,
+    text: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The lyrics, if they are known: only their times are found.")
+    ] = None,
     formats: Annotated[
         str | None,
         typer.Option(metavar="LIST", help="Any of txt,lrc,enhanced.lrc,srt,vtt,ass,json. [default: txt,lrc,srt,json]"),
@@ -219,6 +255,8 @@ def lyrics(
     from audiolab.stages import lyrics as run
 
     params = params_from(sets, engine=engine, model=model, language=language)
+    if text is not None:
+        params["text_file"] = text
     if formats is not None:
         params["formats"] = [kind.strip() for kind in formats.split(",") if kind.strip()]
     target = to or Path.cwd()
@@ -228,6 +266,27 @@ def lyrics(
         return "\n".join([f"{document['path']}: {document['language']}", *rows])
 
     _each(files, lambda f, p: run(f, to=target, progress=p, **params).to_dict(), show, "lyrics", as_json=as_json)
+
+
+@app.command()
+def describe(files: Files, sets: Sets = None, as_json: JsonOption = False) -> None:
+    """Describe one-shots and loops: root note, attack, decay, brightness, noisiness, tempo."""
+    from audiolab.stages import describe as run
+
+    params = params_from(sets)
+
+    def show(document: Any) -> str:
+        note = f"{document['root_name']} {document['root_cents']:+.0f} cents" if document["root_name"] else "no note"
+        tempo = f"{document['bpm']:.2f} bpm, {document['beats']} beats" if document["bpm"] else ""
+        parts = [document["kind"], note if document["kind"] == "one-shot" else tempo or "no tempo"]
+        for name, unit, digits in (("attack_s", " s", 3), ("decay_s", " s", 3), ("brightness_hz", " Hz", 0)):
+            if document[name] is not None:
+                parts.append(f"{name.rsplit('_', 1)[0]} {document[name]:.{digits}f}{unit}")
+        if document["noisiness"] is not None:
+            parts.append(f"noisiness {document['noisiness']:.2f}")
+        return f"{document['path']}: {', '.join(parts)}"
+
+    _each(files, lambda f, p: run(f, progress=p, **params)[0].to_dict(), show, "describe", as_json=as_json)
 
 
 @app.command()

@@ -149,6 +149,34 @@ def tag(
 
 
 @app.command()
+def tempo(
+    sound: SoundName,
+    factor: Annotated[float | None, typer.Option(help="Count it that many times as fast: 2, 0.5 ...")] = None,
+    bpm: Annotated[float | None, typer.Option(help="The tempo itself.")] = None,
+    downbeat: Annotated[float | None, typer.Option(help="Seconds at which a bar begins.")] = None,
+    beats_per_bar: Annotated[int | None, typer.Option(help="Length of bars.")] = None,
+    reset: Annotated[bool, typer.Option("--reset", help="Take all corrections away.")] = False,
+    library: LibraryOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show or correct a song's tempo and bars; no later analysis changes a correction."""
+    found = open_library(library).sound(sound)
+    given = {"factor": factor, "bpm": bpm, "downbeat": downbeat, "beats_per_bar": beats_per_bar}
+    if reset:
+        found.uncorrect_tempo()
+    if any(value is not None for value in given.values()):
+        found.correct_tempo(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    document = found.library.effective(found.id, "analyze") or {}
+    shown = {name: document.get(name) for name in ("tempo", "meter", "downbeats")}
+    if as_json:
+        print_json({"id": found.id, "correction": found.library.overlay(found.id, "analyze") or {}, **shown})
+    else:
+        speed = f"{found.bpm:.3f} bpm" if found.bpm else "no tempo"
+        first = f", first bar at {shown['downbeats'][0]:.3f} s" if shown["downbeats"] else ""
+        echo(f"{found.name}: {speed}, {shown['meter'] or 'no meter'}{first}")
+
+
+@app.command()
 def fsck(
     deep: Annotated[bool, typer.Option("--deep", help="Read all media and compare their hashes.")] = False,
     library: LibraryOption = None,

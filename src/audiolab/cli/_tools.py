@@ -80,11 +80,11 @@ def models_path(name: str, as_json: JsonOption = False) -> None:
 
 @models.command("import")
 def models_import(
-    file: Annotated[Path, typer.Argument(help="A weights file.")],
+    file: Annotated[Path, typer.Argument(help="A weights file, or a folder for faster-whisper.")],
     name: Annotated[str | None, typer.Option(help="Name to keep it under.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take weights from a file (for machines without internet); known files are checked by hash."""
+    """Take weights from a file or folder (for machines without internet); known files are checked by hash."""
     from audiolab import weights
 
     kept = weights.import_file(file, name)
@@ -97,6 +97,37 @@ def models_import(
         print_json({"name": found.name, "paths": [str(p) for p in found.paths], "sha256": found.sha256})
     else:
         echo(f"{found.name}: {', '.join(str(p) for p in found.paths)}")
+
+
+@models.command("convert")
+def models_convert(
+    name: Annotated[str, typer.Argument(help="Weights of Whisper that are here, e.g. small.")],
+    to: Annotated[
+        Path | None, typer.Option(help="Write the folder there. Default: keep it as faster-whisper-NAME.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a model folder for the engine faster-whisper from Whisper's own weights (no network)."""
+    import tempfile
+
+    from audiolab import weights
+    from audiolab.stages.words.converting import convert
+
+    found = weights.find(name)
+    if found is None:
+        fail(f"the weights {name!r} are not here: {weights.two_ways(name)}")
+    if to is not None:
+        paths = sorted(convert(found, to).iterdir())
+        kept = str(to)
+    else:
+        with tempfile.TemporaryDirectory() as scratch:
+            kept = weights.import_file(convert(found, Path(scratch) / f"faster-whisper-{found.name}"))
+        made = weights.find(kept)
+        paths = list(made.paths) if made else []
+    if as_json:
+        print_json({"name": kept, "paths": [str(path) for path in paths]})
+    else:
+        echo(f"{kept}: {', '.join(str(path) for path in paths)}")
 
 
 @app.command()
@@ -129,6 +160,7 @@ _PARTS = {
     "separation with Demucs": ("demucs", "pip install 'audiolab[separate]'"),
     "MIDI": ("basic_pitch", "pip install 'audiolab[midi]' && pip install --no-deps -r requirements-nodeps.txt"),
     "lyrics": ("whisper", "pip install 'audiolab[lyrics]'"),
+    "lyrics with faster-whisper": ("faster_whisper", "pip install 'audiolab[lyrics-fast]'"),
     "training": ("lightning", "pip install 'audiolab[train]'"),
     "notebooks and reports": ("papermill", "pip install 'audiolab[notebooks]'"),
 }

@@ -75,13 +75,13 @@ class Cards:
         return self._of(card.library, card.parent_id) if card.parent_id else None
 
     def source(self, card: Card) -> BlockSource:
-        """Open a sound; what samples are views of is opened once."""
+        """Open a sound without its render; what samples are views of is opened once."""
         parent = self.parent(card)
         if card.content_id is None and parent is not None and card.start is not None and card.stop is not None:
             if parent.id not in self._sources:
                 self._sources[parent.id] = self.source(parent)
             return View(self._sources[parent.id], card.start, card.stop)
-        return card.library.sound(card.id).source()
+        return card.library.sound(card.id).source(rendered=False)
 
     def _of(self, library: Library, sound_id: str) -> Card:
         if sound_id not in self._cards:

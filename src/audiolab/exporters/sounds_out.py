@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from audiolab.audio import Audio, AudioWriter, Loop, Render, apply_render
+from audiolab.audio import AudioWriter, Loop, Render, Rendered
 from audiolab.audio.riff_writing import acid_chunk, info_chunk, smpl_chunk
 from audiolab.errors import AudioError, CatalogError, ExportError
 from audiolab.exporters.base import ExportJob
@@ -70,7 +70,7 @@ def write_wav(job: ExportJob, path: str, sound: Card, *, subtype: str, traits: T
     path : str
         Relative to the folder.
     sound : Card
-        Its reserved `render` (gain, fades, reverse) is applied.
+        Its reserved `render` (gain, fades, mono, ...) is applied.
     subtype : str
         PCM_16, PCM_24 or FLOAT.
     traits : Traits
@@ -91,7 +91,7 @@ def write_wav(job: ExportJob, path: str, sound: Card, *, subtype: str, traits: T
     try:
         source = job.cards.source(sound)
         if render := Render.from_dict(sound.render):
-            source = apply_render(Audio.from_source(source), render)
+            source = Rendered(source, render)
         chunks = _chunks(job, target.stem, sound, source.frames, traits)
         with AudioWriter(
             target,

@@ -27,6 +27,7 @@ from audiolab.library.text import fold_text
 
 __all__ = [
     "CHUNK",
+    "FACTS_OF",
     "chunks",
     "latest_of",
     "refresh_current",
@@ -36,6 +37,8 @@ __all__ = [
     "visible",
 ]
 
+FACTS_OF = "facts:"
+"""Begins the kind of a document that holds what a stage found about one sound of a set."""
 CHUNK = 400
 """Values in one `IN (...)`: below every database's limit."""
 
@@ -75,9 +78,13 @@ def refresh_facts(session: Session, sounds: Iterable[SoundRow]) -> None:
         )
         for sound_id, facts in session.execute(results.order_by(ResultRow.used_at, ResultRow.key)):
             given[sound_id].append(facts)
-        overlays = select(DocumentRow.sound_id, DocumentRow.kind, DocumentRow.body).where(DocumentRow.sound_id.in_(ids))
-        for sound_id, kind, body in session.execute(overlays.order_by(DocumentRow.kind)):
-            edits[sound_id][kind] = body
+        documents = select(DocumentRow).where(DocumentRow.sound_id.in_(ids))
+        for row in session.scalars(documents.order_by(DocumentRow.updated_at, DocumentRow.kind)):
+            if row.kind.startswith(FACTS_OF):
+                given[row.sound_id].append(row.body)
+            else:
+                edits[row.sound_id][row.kind] = row.body
+    edits = defaultdict(dict, {sound_id: dict(sorted(bodies.items())) for sound_id, bodies in edits.items()})
     for sound in by_id.values():
         _fill(sound, given[sound.id], edits[sound.id])
 

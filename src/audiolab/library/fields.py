@@ -228,6 +228,44 @@ def _confidence(value: Value, fail: _Fail) -> Condition:
     return _between(SoundRow.label_confidence, value, fail, _number, "number")
 
 
+def _fact(name: str, read: _Number, what: str) -> Callable[[Value, _Fail], Condition]:
+    """Choose by a number among the facts that stages found."""
+    column = SoundRow.facts[name].as_float()
+    return lambda value, fail: _between(column, value, fail, read, what)
+
+
+_STEPS = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
+
+
+def _midi(text: str) -> float | None:
+    """Read a note: A2, F#3, Bb1 (A4 is 440 Hz), or its MIDI number."""
+    if found := re.fullmatch(r"([a-g])([#b]?)(-?\d)", text.strip().lower()):
+        return _STEPS[found[1]] + {"#": 1, "b": -1, "": 0}[found[2]] + 12 * (int(found[3]) + 1)
+    return _number(text)
+
+
+def _root(value: Value, fail: _Fail) -> Condition:
+    column = SoundRow.facts["root_note"].as_integer()
+    if isinstance(value, Text) and (found := re.fullmatch(r"([a-gA-G])([#b]?)", value.text.strip())):
+        note = _STEPS[found[1].lower()] + {"#": 1, "b": -1, "": 0}[found[2]]
+        same: Condition = column % 12 == note % 12
+        return same
+    return _between(column, value, fail, _midi, "note (A2, F#3, 57, or A for any octave)")
+
+
+def _shape(value: Value, fail: _Fail) -> Condition:
+    text = _plain(value, fail).lower()
+    if text not in {"loop", "one-shot", "oneshot"}:
+        raise fail(f"a shape is loop or one-shot, not {text!r}")
+    same: Condition = SoundRow.facts["kind"].as_string() == text.replace("oneshot", "one-shot")
+    return same
+
+
+def _word(value: Value, fail: _Fail) -> Condition:
+    found: Condition = SoundRow.facts["word"].as_string().icontains(_plain(value, fail), autoescape=True)
+    return found
+
+
 def _period(text: str, fail: _Fail) -> tuple[datetime, datetime]:
     """Give the beginning and the (exclusive) end of a year, month, day or minute, in UTC."""
     found = re.fullmatch(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2})(?:T(\d{1,2}):(\d{2}))?)?)?", text)
@@ -266,6 +304,13 @@ FIELDS: dict[str, Field] = {
     "bpm": Field("tempo, its own or its song's: 120, 120..130", _bpm),
     "key": Field("musical key, its own or its song's: Am, F#, 8A", _key),
     "duration": Field("length: ..0.5, 250ms, 3:07..", _duration),
+    "root": Field("root note of a one-shot: A2, F#1..C3, 57, A (any octave)", _root),
+    "shape": Field("one-shot or loop", _shape),
+    "brightness": Field("centre of its spectrum in hertz: ..500, 4000..", _fact("brightness_hz", _number, "number")),
+    "noisiness": Field("0 tones only, 1 noise only: ..0.1", _fact("noisiness", _number, "number")),
+    "attack": Field("how long it takes to rise: ..5ms", _fact("attack_s", _length, "time (0.1, 5ms)")),
+    "decay": Field("how long it takes to fall by 20 dB: 0.5..", _fact("decay_s", _length, "time (0.1, 5ms)")),
+    "word": Field("part of the sung word that it was cut at", _word),
     "added": Field("when: 2026, 2026-11..2026-12, 2026-11-22..", _added),
     "collection": Field("in the collection of that name", _collection),
     "source": Field("who gave the label: human, import or model", _source),

@@ -11,8 +11,9 @@ import numpy as np
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
-from audiolab.errors import CatalogError
-from audiolab.library.derived import chunks, latest_of, refresh_current, refresh_facts, refresh_labels
+from audiolab.audio import Render
+from audiolab.errors import CatalogError, ParameterError
+from audiolab.library.derived import FACTS_OF, chunks, latest_of, refresh_current, refresh_facts, refresh_labels
 from audiolab.library.ids import derived_id, set_id, view_id
 from audiolab.library.media import MediaStore
 from audiolab.library.models import DocumentRow, ResultRow, SetItemRow, SetRow, SoundRow, TagRow, VectorRow
@@ -96,6 +97,10 @@ def _check(record: Record, media: MediaStore) -> None:
             raise CatalogError(
                 f"the record {record.key[:12]}… is damaged: the cut {cut.start} to {cut.stop} does not fit"
             )
+        try:
+            Render.from_dict(cut.facts.get("render"))
+        except (ParameterError, TypeError) as error:
+            raise CatalogError(f"the record {record.key[:12]}… is damaged: {error}") from error
     for found in record.media:
         if not media.exists(found):
             raise CatalogError(f"the record {record.key[:12]}… names the media {found[:12]}…, which is missing")
@@ -133,6 +138,8 @@ def _apply(session: Session, media: MediaStore, record: Record, used_at: datetim
     if record.cuts is not None:
         for made in _put_cuts(session, record, sound, used_at):
             touched[made.id] = made
+    for known in _put_each(session, record, used_at):
+        touched[known.id] = known
     _put_vectors(session, media, record)
     tagged = _put_tags(session, record, sound, used_at)
     refresh_facts(session, touched.values())
@@ -216,7 +223,8 @@ def _put_cuts(session: Session, record: Record, parent: SoundRow, used_at: datet
             "parent_id": parent.id,
             "song_id": _song_of(parent),
             "set_id": identity,
-            "made_facts": cut.facts,
+            "made_facts": {name: value for name, value in cut.facts.items() if name != "render"},
+            "render": cut.facts.get("render") or None,
             "result_key": record.key,
             "duration": (cut.stop - cut.start) / parent.sample_rate,
         }
@@ -308,6 +316,28 @@ def _put_tags(session: Session, record: Record, sound: SoundRow, used_at: dateti
             )
     session.add_all(row for rows in best.values() for row in rows.values())
     return stale
+
+
+def _put_each(session: Session, record: Record, used_at: datetime) -> list[SoundRow]:
+    """Keep what this stage found about single sounds of the set, unless a newer result has said more; give them."""
+    if not record.each:
+        return []
+    ids = [found.sound_id for found in record.each]
+    if not set(_units(session, record)).issuperset(ids):
+        raise CatalogError(f"the record {record.key[:12]}… is damaged: it has facts of a sound outside the job")
+    kind = f"{FACTS_OF}{record.stage}"
+    for found in record.each:
+        known = session.get(DocumentRow, (found.sound_id, kind))
+        if known is None or known.updated_at <= used_at:
+            body = dict(found.facts)
+            session.merge(
+                DocumentRow(sound_id=found.sound_id, kind=kind, body=body, source="model", updated_at=used_at)
+            )
+    session.flush()
+    rows: list[SoundRow] = []
+    for part in chunks(ids):
+        rows += session.scalars(select(SoundRow).where(SoundRow.id.in_(part)))
+    return rows
 
 
 def _put_vectors(session: Session, media: MediaStore, record: Record) -> None:

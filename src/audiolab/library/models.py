@@ -112,7 +112,7 @@ class SoundRow(Base):
     facts: Mapped[dict[str, Any]] = mapped_column(default=dict)
     """Derived: `made_facts` and the facts of all results on it."""
     render: Mapped[dict[str, Any] | None]
-    """Reserved: fade, gain, reverse."""
+    """What is done to it when it is read or exported; see `audiolab.audio.Render`."""
     result_key: Mapped[str | None] = mapped_column(Id, index=True)
     """How it was made; null for what was added."""
     added_at: Mapped[datetime] = mapped_column(index=True)
@@ -189,13 +189,13 @@ class TagRow(Base):
 
 
 class DocumentRow(Base):
-    """A human edit that lies over a stage's result (an overlay)."""
+    """A human edit that lies over a stage's result (an overlay), or a stage's facts of one sound of a set."""
 
     __tablename__ = "document"
 
     sound_id: Mapped[str] = mapped_column(Id, ForeignKey("sound.id", ondelete="CASCADE"), primary_key=True)
     kind: Mapped[str] = mapped_column(String(64), primary_key=True)
-    """Name of the stage whose document it changes, or `name` for a rename."""
+    """Name of the stage whose document it changes, `name` for a rename, `facts:` and a stage for its facts."""
     body: Mapped[dict[str, Any]]
     source: Mapped[str] = mapped_column(String(16), default="human")
     updated_at: Mapped[datetime]

@@ -76,7 +76,7 @@ def overlay(session: Session, sound_id: str, kind: str) -> dict[str, Any] | None
 def set_overlay(session: Session, actor: str, sound_id: str, kind: str, body: Mapping[str, Any] | None) -> None:
     """Write, replace or (with None) remove an overlay."""
     sound = require(session, sound_id)
-    if not kind or len(kind) > 64 or kind == NAME:
+    if not kind or len(kind) > 64 or kind == NAME or ":" in kind:
         raise ParameterError(f"an overlay's kind is the name of a stage, or 'facts', not {kind!r}")
     before = overlay(session, sound_id, kind)
     if body:

@@ -1,21 +1,17 @@
 """Overlays: human edits that lie over a stage's document and survive its being made again.
 
-An overlay's body is a JSON merge patch (RFC 7396): objects merge, null removes, anything else replaces. One
-word means more: `tempo_factor` counts the same music that many times as fast.
+An overlay's body is a JSON merge patch (RFC 7396): objects merge, null removes, anything else replaces. The
+words of `library.tempo` mean more: they correct tempo, beats, bars and map together.
 """
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from audiolab.audio import TempoMap
-from audiolab.errors import ParameterError
+from audiolab.library.tempo import TEMPO_WORDS, check_tempo, corrected_bpm, corrected_document
 
-__all__ = ["TEMPO_FACTOR", "check_overlay", "merge_patch", "overlaid", "overlaid_facts", "relabelled"]
-
-TEMPO_FACTOR = "tempo_factor"
+__all__ = ["check_overlay", "merge_patch", "overlaid", "overlaid_facts", "relabelled"]
 
 
 def merge_patch(document: Any, patch: Any) -> Any:
@@ -33,19 +29,16 @@ def merge_patch(document: Any, patch: Any) -> Any:
 
 def check_overlay(body: Mapping[str, Any]) -> None:
     """Raise `ParameterError` if a body's special words make no sense."""
-    factor = body.get(TEMPO_FACTOR)
-    if factor is not None and not (isinstance(factor, (int, float)) and 1 / 16 <= factor <= 16):
-        raise ParameterError(f"tempo_factor must lie between 1/16 and 16, not {factor!r}")
+    check_tempo(body)
 
 
 def overlaid(document: Mapping[str, Any], body: Mapping[str, Any] | None) -> dict[str, Any]:
     """Give a document with a human's edits in it; the document itself stays as it is."""
     if not body:
         return dict(document)
-    patch = {name: value for name, value in body.items() if name != TEMPO_FACTOR}
-    # A corrected count first, so that a tempo typed in afterwards is taken as it stands.
-    counted = _with_tempo(document, float(body[TEMPO_FACTOR])) if body.get(TEMPO_FACTOR) else dict(document)
-    return dict(merge_patch(counted, patch))
+    patch = {name: value for name, value in body.items() if name not in TEMPO_WORDS}
+    # A corrected count first, so that a document patched by hand is taken as it stands.
+    return dict(merge_patch(corrected_document(document, body), patch))
 
 
 def relabelled(
@@ -83,27 +76,13 @@ def overlaid_facts(facts: Mapping[str, Any], bodies: Mapping[str, Mapping[str, A
     """Give a sound's facts with a human's edits: corrected tempo and key, and overlays of the kind `facts`."""
     merged = dict(facts)
     for body in bodies.values():
-        if (factor := body.get(TEMPO_FACTOR)) and isinstance(merged.get("bpm"), (int, float)):
-            merged["bpm"] = merged["bpm"] * factor
+        if any(body.get(word) is not None for word in TEMPO_WORDS):
+            merged["bpm"] = corrected_bpm(merged.get("bpm"), body)
+            if merged["bpm"] is None:
+                del merged["bpm"]
         tempo = body.get("tempo")
         if isinstance(tempo, Mapping) and isinstance(tempo.get("bpm"), (int, float)):
             merged["bpm"] = tempo["bpm"]
         if isinstance(body.get("key"), (str, Mapping)):
             merged["key"] = body["key"]
     return dict(merge_patch(merged, bodies.get("facts", {})))
-
-
-def _with_tempo(document: Mapping[str, Any], factor: float) -> dict[str, Any]:
-    changed = dict(document)
-    tempo = changed.get("tempo")
-    if isinstance(tempo, Mapping) and isinstance(tempo.get("bpm"), (int, float)):
-        changed["tempo"] = {**tempo, "bpm": tempo["bpm"] * factor}
-    if isinstance(changed.get("tempo_map"), Mapping):
-        with contextlib.suppress(ParameterError):  # beyond 5 to 1000 bpm the old count stays
-            scaled = TempoMap.from_dict(changed["tempo_map"]).scaled(factor)
-            changed["tempo_map"] = scaled.to_dict()
-            duration = changed.get("duration")
-            if isinstance(duration, (int, float)):
-                changed["beats"] = scaled.beats(duration).tolist()
-                changed["downbeats"] = scaled.downbeats(duration).tolist()
-    return changed

@@ -21,6 +21,7 @@ from audiolab.library.text import clean_json, clean_text, shorten
 __all__ = [
     "Record",
     "RecordedCut",
+    "RecordedFacts",
     "RecordedSound",
     "RecordedTag",
     "RecordedVectors",
@@ -73,6 +74,13 @@ class RecordedCut(_Part):
     facts: Json = Field(default_factory=dict)
 
 
+class RecordedFacts(_Part):
+    """Facts that the job found about one of its sounds."""
+
+    sound_id: Hex
+    facts: Json = Field(default_factory=dict)
+
+
 class RecordedTag(_Part):
     """A label that the job gave to a sound."""
 
@@ -115,6 +123,8 @@ class Record(_Part):
     status: Literal["done"] = "done"
     document: Json = Field(default_factory=dict)
     facts: Json = Field(default_factory=dict)
+    each: tuple[RecordedFacts, ...] = ()
+    """Facts of single sounds of the set."""
     sounds: tuple[RecordedSound, ...] = ()
     cuts: tuple[RecordedCut, ...] | None = None
     tags: tuple[RecordedTag, ...] = ()

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from audiolab.audio import Audio, BlockSource, Named, TempoMap, View, open_source
+from audiolab.audio import Audio, BlockSource, Named, Render, Rendered, TempoMap, View, open_source
 from audiolab.errors import CatalogError
 from audiolab.library.fixed import Fixed
 from audiolab.library.tables import html_table, seconds_text
+from audiolab.library.tempo import TEMPO_WORDS, correction
 from audiolab.library.text import shorten
 
 if TYPE_CHECKING:
@@ -125,11 +126,52 @@ class Sound(Fixed):
         return self
 
     def edit(self, kind: str, **changes: Any) -> Sound:
-        """Lay a correction over a stage's result: `song.edit("analyze", tempo_factor=2)`.
+        """Lay a correction over a stage's result: `song.edit("analyze", key={"tonic": "C"})`.
 
         See `Library.set_overlay`.
         """
         self.library.set_overlay(self.id, kind, {**(self.library.overlay(self.id, kind) or {}), **changes})
+        return self
+
+    def correct_tempo(
+        self,
+        *,
+        factor: float | None = None,
+        bpm: float | None = None,
+        downbeat: float | None = None,
+        beats_per_bar: int | None = None,
+    ) -> Sound:
+        """Correct tempo and bars by hand; beats, MIDI, grids and exports follow, and no later analysis changes it.
+
+        Parameters
+        ----------
+        factor : float, optional
+            Count the music that many times as fast as now: 2, 0.5, 1.5 ...
+        bpm : float, optional
+            The tempo itself, instead of a factor; also where none was found.
+        downbeat : float, optional
+            Seconds at which a bar begins; the nearest beat or off-beat is taken.
+        beats_per_bar : int, optional
+            Length of bars.
+
+        Raises
+        ------
+        ParameterError
+            If nothing or too much is given, or there is no tempo to correct.
+        """
+        before = self.library.overlay(self.id, _TEMPO) or {}
+        result = self.library.latest_result(self.id, _TEMPO)
+        found = None if result is None else result.document
+        words = correction(found, before, factor=factor, bpm=bpm, downbeat=downbeat, beats_per_bar=beats_per_bar)
+        kept = {name: value for name, value in before.items() if name not in TEMPO_WORDS}
+        self.library.set_overlay(self.id, _TEMPO, {**kept, **words})
+        return self
+
+    def uncorrect_tempo(self) -> Sound:
+        """Take all corrections of tempo and bars away; what was found counts again."""
+        before = self.library.overlay(self.id, _TEMPO) or {}
+        kept = {name: value for name, value in before.items() if name not in TEMPO_WORDS}
+        self.library.set_overlay(self.id, _TEMPO, kept or None)
         return self
 
     # ---- its audio -----------------------------------------------------------------------------
@@ -161,18 +203,33 @@ class Sound(Fixed):
             sound = parent
         return sound
 
-    def source(self) -> BlockSource:
-        """Open it as a stream of blocks."""
-        if self.media is not None:
-            return Named(open_source(self.path), self.name)
-        parent = self.parent
-        if parent is None or self.start is None or self.stop is None:
-            raise CatalogError(f"{self.name!r} has neither a file nor a parent; run `audiolab fsck`")
-        return Named(View(parent.source(), self.start, self.stop), self.name)
+    @property
+    def render(self) -> dict[str, Any]:
+        """What is done to it whenever it is read or exported (fades, gain, mono, ...); see `audiolab.audio.Render`."""
+        return dict(self._now().render or {})
 
-    def audio(self) -> Audio:
-        """Read it into memory."""
-        return Audio.from_source(self.source())
+    def source(self, *, rendered: bool = True) -> BlockSource:
+        """Open it as a stream of blocks.
+
+        Parameters
+        ----------
+        rendered : bool
+            Apply its `render`; else as it lies in its file or its parent.
+        """
+        if self.media is not None:
+            plain: BlockSource = open_source(self.path)
+        else:
+            parent = self.parent
+            if parent is None or self.start is None or self.stop is None:
+                raise CatalogError(f"{self.name!r} has neither a file nor a parent; run `audiolab fsck`")
+            # Start and stop count in the parent as it lies there, whatever is done to the parent itself.
+            plain = View(parent.source(rendered=False), self.start, self.stop)
+        render = Render.from_dict(self.render) if rendered else Render()
+        return Named(Rendered(plain, render) if render else plain, self.name)
+
+    def audio(self, *, rendered: bool = True) -> Audio:
+        """Read it into memory; see `source`."""
+        return Audio.from_source(self.source(rendered=rendered))
 
     # ---- its family ----------------------------------------------------------------------------
 

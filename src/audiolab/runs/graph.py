@@ -138,9 +138,10 @@ class Planner:
         if stage.unit == "set" and samples is not None and len(samples) == 0:
             return over("skipped", "nothing was cut from this sound")
         needs: dict[str, Any] = {}
-        for need in stage.needs:
-            owner = song if need.of == "song" else sound
-            state = self._need(need, owner)
+        for need in stage.needs_for(stage.params(**resolution["params"])):
+            # A stem that is processed by itself still has a song, whose results an earlier run may have left.
+            owner = (sound.song or song) if need.of == "song" else sound
+            state = self._need(need, owner) if owner.id in (song.id, sound.id) else "look"
             if state == "wait":
                 return None
             document = self.library.effective(owner.id, need.stage) if state == "look" else None
@@ -186,8 +187,11 @@ class Planner:
 
     def _need(self, need: Need, owner: Sound) -> str:
         """Say `wait` while this run still makes the need, `look` when the catalog may have it, else `none`."""
+        maker = get_stage(need.stage)
+        # What the maker does not take it never makes; sets are of samples and belong to whatever was cut.
+        taken = maker.unit == "set" or maker.takes.accepts(owner.kind, owner.stem)
         for step in self.recipe.steps:
-            if step.stage == need.stage and step.wants(owner.kind, owner.stem):
+            if taken and step.stage == need.stage and step.wants(owner.kind, owner.stem):
                 ended = self.ended.get(job_id(need.stage, owner.id))
                 if ended is None:
                     return "wait"

@@ -113,7 +113,7 @@ class Recipe(BaseModel):
                 )
             if step.stage in seen:
                 raise ParameterError(f"recipe {self.name!r}: stage {step.stage!r} stands twice; one step a stage")
-            step.typed_params()
+            params = step.typed_params()
             stage = get_stage(step.stage)
             for kind in step.kinds():
                 # A step on a set says which kinds were cut; the stage itself takes the samples.
@@ -121,7 +121,7 @@ class Recipe(BaseModel):
                     stage.takes.accepts(kind, name) for name in (step.where.stems or (stage.takes.stems or (None,)))
                 ):
                     raise ParameterError(f"recipe {self.name!r}: {step.stage!r} does not take sounds of kind {kind!r}")
-            for need in stage.needs:
+            for need in stage.needs_for(params):
                 if need.required and need.stage not in seen:
                     raise ParameterError(f"recipe {self.name!r}: {step.stage!r} needs {need.stage!r} before it")
             seen.add(step.stage)

@@ -26,7 +26,15 @@ from audiolab.audio.content import content_id
 from audiolab.errors import AudiolabError, Cancelled
 from audiolab.library.ids import derived_id, view_id
 from audiolab.library.media import FileMediaStore
-from audiolab.library.records import Record, RecordedCut, RecordedSound, RecordedTag, RecordedVectors, record_path
+from audiolab.library.records import (
+    Record,
+    RecordedCut,
+    RecordedFacts,
+    RecordedSound,
+    RecordedTag,
+    RecordedVectors,
+    record_path,
+)
 from audiolab.runs.jobs import JobOutcome, JobSpec, SoundSpec
 from audiolab.runs.keys import document_hash
 from audiolab.stages.base import Resolved, SoundInput, StageInput, StageOutput, StageSkipped
@@ -212,6 +220,10 @@ def _record(spec: JobSpec, output: StageOutput, store: FileMediaStore, scratch: 
         needs={name: document_hash(document) for name, document in spec.needs.items()},
         document=output.document,
         facts=dict(output.facts),
+        each=tuple(
+            RecordedFacts(sound_id=sound.id, facts=dict(facts))
+            for sound, facts in zip(spec.sounds, output.each, strict=bool(output.each))
+        ),
         sounds=tuple(sounds),
         cuts=cuts,
         tags=tuple(

@@ -1,4 +1,5 @@
 from .analysis import analyze as analyze
+from .analysis import describe as describe
 from .classification import classify as classify
 from .embedding import embed as embed
 from .notes import midi as midi

@@ -192,6 +192,8 @@ class StageOutput:
     """The whole result as JSON; later stages see it under the stage's name."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """Short values worth showing in a table and searching: they become facts of the job's sound."""
+    each: tuple[Mapping[str, Any], ...] = ()
+    """Facts of each of the job's sounds, in order; empty if there are none (for the unit `set`)."""
     sounds: tuple[NewSound, ...] = ()
     cuts: tuple[Cut, ...] | None = None
     """A new sample set of the job's sound (may be empty); None if the stage does not cut."""
@@ -212,6 +214,7 @@ class Stage(ABC):
     makes: ClassVar[frozenset[Product]] = frozenset({"document"})
     """What it yields: the planner waits for `sounds` and `cuts` before it looks for units to work on."""
     needs: ClassVar[tuple[Need, ...]] = ()
+    """All earlier results that it may look at; `needs_for` says which with given parameters."""
     wants: ClassVar[Wants] = Wants()
 
     def resolve(self, params: Params) -> Resolved:
@@ -225,6 +228,14 @@ class Stage(ABC):
             If an engine was named whose weights are missing; the message tells the two ways to get them.
         """
         return Resolved(params)
+
+    def needs_for(self, params: Params) -> tuple[Need, ...]:
+        """Say which earlier results matter with these parameters (resolved or not); by default all of `needs`.
+
+        Only these are waited for and enter the result key, so that correcting a result which is not looked at
+        makes nothing anew.
+        """
+        return self.needs
 
     @abstractmethod
     def run(self, job: StageInput, resolved: Resolved) -> StageOutput:

@@ -15,6 +15,7 @@ _BUILT_IN = {
     "analyze": "audiolab.stages.analysis:Analyze",
     "separate": "audiolab.stages.separation:Separate",
     "slice": "audiolab.stages.slicing:Slice",
+    "describe": "audiolab.stages.analysis:Describe",
     "embed": "audiolab.stages.embedding:Embed",
     "classify": "audiolab.stages.classification:Classify",
     "midi": "audiolab.stages.notes:Midi",

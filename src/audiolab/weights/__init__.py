@@ -5,8 +5,9 @@ once a process and never if AUDIOLAB_OFFLINE=1; `import_file` takes files that w
 """
 
 from audiolab.weights.fetching import ensure, pull
+from audiolab.weights.listed import Listed, listing
 from audiolab.weights.registry import ALIASES, MODELS, File, Member, Model, official_name
-from audiolab.weights.store import Bag, Listed, Weights, find, hash_file, import_file, listing, models_folder, two_ways
+from audiolab.weights.store import Bag, Weights, find, hash_file, import_file, models_folder, two_ways
 
 __all__ = [
     "ALIASES",

@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 
 __all__ = ["ALIASES", "MODELS", "File", "Kind", "Member", "Model", "official_name"]
 
-Kind: TypeAlias = Literal["demucs", "whisper", "custom"]
+Kind: TypeAlias = Literal["demucs", "whisper", "ctranslate2", "custom"]
 
 _HF = "https://huggingface.co/adefossez"
 _AWS = "https://dl.fbaipublicfiles.com/demucs/hybrid_transformer"

@@ -16,16 +16,30 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from audiolab.audio.writing import atomic_path
 from audiolab.config import get_settings
 from audiolab.errors import ModelError, ParameterError
+from audiolab.weights import folders
 from audiolab.weights.registry import MODELS, File, Kind, Member, Model, official_name
 
-__all__ = ["Bag", "Listed", "Weights", "find", "hash_file", "import_file", "listing", "models_folder", "two_ways"]
+__all__ = [
+    "MODELS",
+    "UNKNOWN_LICENCE",
+    "Bag",
+    "Weights",
+    "find",
+    "hash_file",
+    "import_file",
+    "imported",
+    "models_folder",
+    "two_ways",
+]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _REMEMBERED = ".hashes.json"
+UNKNOWN_LICENCE = "not known to audiolab"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +65,8 @@ class Weights:
     licence: str
     bag: Bag | None = None
     """For Demucs models: the networks' signatures and how their outputs are weighted."""
+    folder: Path | None = None
+    """For models that are a folder of files."""
 
     @cached_property
     def sha256(self) -> str:
@@ -69,7 +85,7 @@ class Weights:
             If there are several.
         """
         if len(self.paths) != 1:
-            raise ModelError(f"{self.name} is a bag of {len(self.paths)} files; use .paths")
+            raise ModelError(f"{self.name} is made of {len(self.paths)} files; use .paths")
         return self.paths[0]
 
     def verify(self) -> None:
@@ -86,22 +102,6 @@ class Weights:
                     f"{str(path)!r} has changed since it was checked: it is not loaded. "
                     f"Delete it, then {two_ways(self.name)}"
                 )
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """One line of `audiolab models ls`."""
-
-    name: str
-    kind: Kind
-    state: str
-    """`here`, `partly` (some files of a bag, or an unfinished download) or `missing`."""
-    size: int | None
-    """Bytes on disk if here, else bytes to fetch, where known."""
-    licence: str
-    about: str
-    paths: tuple[Path, ...] = ()
-    sha256: str = ""
 
 
 def models_folder(*parts: str) -> Path:
@@ -179,23 +179,29 @@ def _find_member(model: Model, member: Member) -> tuple[Path, str] | None:
 def _find_custom(name: str) -> Weights | None:
     if not _NAME.fullmatch(name):
         return None
-    for path, record in _custom_files():
+    for path, record in imported():
         if record["name"] == name:
-            digest = _remembered_hash(path)
-            if digest != record["sha256"]:
-                raise ModelError(f"{str(path)!r} has changed since it was imported; delete it and import it again.")
-            return Weights(name, "custom", (path,), (digest,), "not known to audiolab")
+            files = folders.files_of(path, record) if path.is_dir() else {path: str(record["sha256"])}
+            hashes = tuple(_remembered_hash(file) for file in files)
+            for file, digest, expected in zip(files, hashes, files.values(), strict=True):
+                if digest != expected:
+                    raise ModelError(f"{str(file)!r} has changed since it was imported; delete it and import it again.")
+            folder = path if path.is_dir() else None
+            kind: Kind = "custom" if folder is None else "ctranslate2"
+            return Weights(name, kind, tuple(files), hashes, UNKNOWN_LICENCE, folder=folder)
     return None
 
 
-def _custom_files() -> Iterator[tuple[Path, dict[str, str]]]:
+def imported() -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Give what was imported (a file or a folder) with its note."""
     for note in sorted(models_folder("custom").glob("*.json")):
         path = note.with_suffix("")
         try:
             record = json.loads(note.read_text("utf-8"))
         except (OSError, ValueError) as error:
             raise ModelError(f"{str(note)!r} cannot be read ({error}); delete it and import the file again.") from error
-        if path.is_file() and isinstance(record, dict) and {"name", "sha256"} <= record.keys():
+        wanted = {"name", "sha256"} if path.is_file() else {"name", "files"}
+        if path.exists() and isinstance(record, dict) and wanted <= record.keys():
             yield path, record
 
 
@@ -228,15 +234,15 @@ def _official_file(digest: str) -> tuple[Model, File] | None:
 
 
 def import_file(path: str | Path, name: str | None = None) -> str:
-    """Bring a file of weights into the folder of models (a copy; the original stays).
+    """Bring a file or folder of weights into the folder of models (a copy; the original stays).
 
     Parameters
     ----------
     path : path-like
-        An official file under any name, or any other checkpoint.
+        An official file under any name, any other checkpoint, or a model folder of CTranslate2.
     name : str, optional
         The official name that it must turn out to be, or the name to keep another file under
-        (default: its file name without the suffix).
+        (default: its file name without the suffix, or the folder's name).
 
     Returns
     -------
@@ -246,10 +252,12 @@ def import_file(path: str | Path, name: str | None = None) -> str:
     Raises
     ------
     ModelError
-        If the file cannot be read, `name` is official and the content is not, or another file
-        already has that name.
+        If the file cannot be read, `name` is official and the content is not, another file
+        already has that name, or the folder is no model.
     """
     source = Path(path).expanduser()
+    if source.is_dir():
+        return _import_folder(source, name or source.resolve().name)
     if not source.is_file():
         raise ModelError(f"{str(path)!r} is not a file; check the spelling and the current folder")
     if source.stat().st_size == 0:
@@ -272,15 +280,9 @@ def import_file(path: str | Path, name: str | None = None) -> str:
 
 
 def _import_custom(source: Path, name: str, digest: str) -> str:
-    if not _NAME.fullmatch(name):
-        raise ParameterError(f"a model's name takes letters, digits, '.', '_' and '-', not {name!r}")
-    if official_name(name) in MODELS:
-        raise ModelError(
-            f"{source.name!r} has the name of an official model but not its content (sha256 {digest}): "
-            "an incomplete download, or another model: import it under a name of its own (--name)."
-        )
-    for path, record in _custom_files():
-        if record["name"] == name and record["sha256"] != digest:
+    _check_name(source, name, f" but not its content (sha256 {digest})")
+    for path, record in imported():
+        if record["name"] == name and record.get("sha256") != digest:
             raise ModelError(f"there is another model {name!r} already ({str(path)!r}); choose another --name")
     suffix = source.suffix if re.fullmatch(r"\.[A-Za-z0-9]{1,16}", source.suffix) else ""
     target = models_folder("custom", f"{name}{suffix}")
@@ -288,6 +290,31 @@ def _import_custom(source: Path, name: str, digest: str) -> str:
     record = {"name": name, "sha256": digest, "imported_as": source.name}
     with atomic_path(target.with_name(f"{target.name}.json")) as temporary:
         temporary.write_text(json.dumps(record, indent=1), "utf-8")
+    return name
+
+
+def _check_name(source: Path, name: str, but: str = "") -> None:
+    if not _NAME.fullmatch(name):
+        raise ParameterError(f"a model's name takes letters, digits, '.', '_' and '-', not {name!r}")
+    if official_name(name) in MODELS:
+        raise ModelError(
+            f"{source.name!r} has the name of an official model{but}: "
+            "an incomplete download, or another model: import it under a name of its own (--name)."
+        )
+
+
+def _import_folder(source: Path, name: str) -> str:
+    _check_name(source, name)
+    hashes = {file.name: hash_file(file) for file in folders.model_files(source)}
+    for path, record in imported():
+        if record["name"] == name and record.get("files") != hashes:
+            raise ModelError(f"there is another model {name!r} already ({str(path)!r}); choose another --name")
+    target = models_folder("custom", name)
+    for file, digest in hashes.items():
+        _copy(source / file, target / file, digest)
+    note = {"name": name, "files": hashes, "imported_as": source.resolve().name}
+    with atomic_path(target.with_name(f"{name}.json")) as temporary:
+        temporary.write_text(json.dumps(note, indent=1), "utf-8")
     return name
 
 
@@ -303,34 +330,3 @@ def _copy(source: Path, target: Path, digest: str) -> None:
                 raise ModelError(f"{source.name!r} changed while it was copied; try again")
     except OSError as error:
         raise ModelError(f"cannot copy {source.name!r} to {str(target)!r}: {error}") from error
-
-
-def listing() -> list[Listed]:
-    """List all official and imported models with their state (files are not hashed for this)."""
-    rows = []
-    for model in MODELS.values():
-        here: list[Path] = []
-        begun = False
-        for member in model.members:
-            paths = [models_folder(model.kind, form.name) for form in member.forms]
-            here += [path for path in paths if path.is_file()][:1]
-            begun = begun or any(path.with_name(f"{path.name}.part").is_file() for path in paths)
-        complete = len(here) == len(model.members)
-        state = "here" if complete else "partly" if here or begun else "missing"
-        size = sum(path.stat().st_size for path in here) if complete else model.size
-        digest = model.members[0].forms[0].sha256 if len(model.members) == 1 else ""
-        rows.append(Listed(model.name, model.kind, state, size, model.licence, model.about, tuple(here), digest))
-    for path, record in _custom_files():
-        rows.append(
-            Listed(
-                record["name"],
-                "custom",
-                "here",
-                path.stat().st_size,
-                "not known to audiolab",
-                "imported",
-                (path,),
-                record["sha256"],
-            )
-        )
-    return rows

@@ -116,6 +116,7 @@ def stems_section(song: Sound) -> Html:
             "silent" if level is None else f"{level:.1f} LUFS",
             f"{facts['energy_share']:.0%} of the energy" if "energy_share" in facts else "",
             f"{facts['silence_share']:.0%} silence" if "silence_share" in facts else "",
+            f"bleed {facts['bleed_db']:.0f} dB from {facts['bleed_from']}" if facts.get("bleed_from") else "",
             audio_player(source, label=f"{song.name} {name}"),
         ]
         rows.append((Html("<br>".join(part for part in said if part)), Html(pictures)))

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from pydantic import Field
 
 from audiolab.audio import BlockSource, Bpm, Decibels, Lufs, Seconds, TempoMap, require_stereo
 from audiolab.audio.loudness import measure_levels
 from audiolab.stages.analysis.features import Features, gather
 from audiolab.stages.analysis.framing import Folded, survey
-from audiolab.stages.analysis.judging import Verdict, read_rhythm
+from audiolab.stages.analysis.judging import Verdict, confidence_of, read_rhythm
 from audiolab.stages.analysis.key import Key, find_key
 from audiolab.stages.analysis.mapping import beat_times, map_beats
 from audiolab.stages.base import Params, Progress, no_progress
@@ -32,7 +31,7 @@ class Tempo:
 
     bpm: Bpm | None = None
     confidence: float = 0.0
-    """About the chance to be right: 0 for silence, low for speech, near 1 for a machine's beat."""
+    """The chance to be right within 4 %, half and double being wrong; calibrated on rendered music and noise."""
     candidates: tuple[tuple[Bpm, float], ...] = ()
     """Tempos with their share of the judgement, likeliest first; half and double are always among them."""
 
@@ -58,6 +57,8 @@ class Findings:
     key: Key
     lufs: Lufs | None
     true_peak_db: Decibels
+    lra: float | None = None
+    """Loudness range in LU; None below 3 s."""
 
     @property
     def meter(self) -> str | None:
@@ -78,6 +79,7 @@ class Findings:
             "tuning_cents": self.key.tuning,
             "lufs": self.lufs,
             "true_peak_db": self.true_peak_db,
+            "lra": self.lra,
         }
         if self.tempo_map:
             document["tempo_map"] = self.tempo_map.to_dict()
@@ -104,23 +106,24 @@ def analyze_sound(source: BlockSource, params: AnalyzeParams, *, progress: Progr
     source = require_stereo(source, downmix=params.downmix)
     duration = source.frames / source.sample_rate
     levels = measure_levels(source)
+    measured = (levels.lufs, levels.true_peak_db, levels.lra)
     progress(0.25, 1.0)
     heard = survey(source, lambda done, total: progress(0.25 + 0.1 * done / total, 1.0))
     if heard.silent:
         progress(1.0, 1.0)
-        return Findings(duration, Tempo(), None, 0.0, False, Key(), levels.lufs, levels.true_peak_db)
+        return Findings(duration, Tempo(), None, 0.0, False, Key(), *measured)
     features = gather(source, heard, progress=lambda done, total: progress(0.35 + 0.5 * done / total, 1.0))
     key = find_key(features)
     verdict = read_rhythm(features)
     progress(0.95, 1.0)
     if verdict is None or len(verdict.beats) < 2:
-        found = Findings(duration, Tempo(), None, 0.0, False, key, levels.lufs, levels.true_peak_db)
+        found = Findings(duration, Tempo(), None, 0.0, False, key, *measured)
     else:
         times = beat_times(verdict, Folded(source, heard.weights, heard.offset))
         tempo_map, steady = map_beats(times, verdict, duration)
         tempo = _tempo(verdict, features, tempo_map.bpm(duration))
         certain = round(verdict.meter_probability, 4)
-        found = Findings(duration, tempo, tempo_map, certain, steady, key, levels.lufs, levels.true_peak_db)
+        found = Findings(duration, tempo, tempo_map, certain, steady, key, *measured)
     progress(1.0, 1.0)
     return found
 
@@ -131,5 +134,5 @@ def _tempo(verdict: Verdict, features: Features, bpm: Bpm) -> Tempo:
     for factor in (2.0, 0.5):
         if all(abs(other / (bpm * factor) - 1) > 0.03 for other, _ in candidates):
             candidates.append((bpm * factor, 0.0))
-    confidence = verdict.tempos[0][1] * float(np.clip(verdict.clarity / 0.2, 0.0, 1.0))
+    confidence = confidence_of(verdict, features.duration)
     return Tempo(bpm, round(confidence, 4), tuple((tempo, round(share, 4)) for tempo, share in candidates))

@@ -5,6 +5,7 @@ Periods are in frames of `FRAME_RATE` (10 ms); `flux` has the shape (bands, fram
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,7 +21,9 @@ __all__ = [
     "correlogram",
     "event_count",
     "event_rate",
+    "loop_cues",
     "near",
+    "opening_accent",
     "tempo_cues",
     "to_bpm",
 ]
@@ -31,6 +34,13 @@ SLOWEST, FASTEST = 36.0, 260.0
 """Range of tempos looked at, in bpm."""
 WINDOW, STEP, MAX_LAG = 1200, 400, 1000
 """Frames: correlation is taken over windows of 12 s, so that a tempo may drift between them."""
+EDGE = 6
+"""Frames in which the very beginning of a sound shows."""
+LOOP_SECONDS = 20.0
+LOOP_BEATS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48)
+"""Shorter sounds are often loops, of so many beats."""
+LOOP_MISFIT = 0.012
+"""How far (logarithm) a measured period may be from the exact one of a loop."""
 _RATIOS = (1.0, 2.0, 0.5, 3.0, 1 / 3, 1.5, 2 / 3)
 _APART = 0.035
 
@@ -50,6 +60,9 @@ def accents(flux: FloatArray) -> FloatArray:
     """
     from scipy.ndimage import uniform_filter1d
 
+    if flux.shape[1] > 2 * EDGE:  # a sound cut out of another begins with all that is in it, which is no accent
+        flux = flux.copy()
+        flux[:, :EDGE] = np.minimum(flux[:, :EDGE], flux[:, EDGE:].max(axis=1, keepdims=True))
     raised = np.maximum(flux - uniform_filter1d(flux, 100, axis=1, mode="nearest"), 0.0)
     return np.asarray(raised / (raised.std(axis=1, keepdims=True) + 1e-9), np.float32)
 
@@ -113,7 +126,7 @@ def _correlate(x: Array, y: Array) -> Array:
 def candidate_periods(curve: Array, duration_frames: float, *, count: int = 5) -> list[float]:
     """Find periods that may be the beat: peaks of a comb over the autocorrelation, and their simple multiples.
 
-    Short sounds are often loops, so that whole numbers of beats over their length are candidates too.
+    Short sounds are often loops: whole numbers of beats over their length are candidates too.
 
     Parameters
     ----------
@@ -141,8 +154,8 @@ def candidate_periods(curve: Array, duration_frames: float, *, count: int = 5) -
     for peak in peaks[np.argsort(-comb[peaks], kind="stable")][:count]:
         for ratio in _RATIOS:
             _add(found, sharpen(curve, periods[peak] * ratio))
-    if duration_frames < 15 * FRAME_RATE:
-        for beats in (2, 3, 4, 6, 8, 12, 16, 24, 32):
+    if duration_frames < LOOP_SECONDS * FRAME_RATE:
+        for beats in LOOP_BEATS:
             _add(found, duration_frames / beats)
     return found
 
@@ -190,6 +203,29 @@ def near(curve: Array, lag: float, tolerance: float = 0.02) -> float:
     return float(curve[low : high + 1].max()) if high < len(curve) - 1 else 0.0
 
 
+def loop_cues(duration_frames: float, period: float, opening: float) -> Sequence[float]:
+    """Say how well a sound would be a loop of whole beats, bars of four, doubled bars, bars of three.
+
+    Parameters
+    ----------
+    duration_frames, period : float
+        In frames.
+    opening : float
+        Accent at the very start, relative to the highest (0 to 1): loops are cut on a beat.
+    """
+    count = max(1, round(duration_frames / period))
+    misfit = math.log(duration_frames / (count * period)) / LOOP_MISFIT
+    fit = math.exp(-0.5 * misfit**2) if duration_frames < LOOP_SECONDS * FRAME_RATE else 0.0
+    kinds = (count >= 2, count % 4 == 0, count in {4, 8, 16, 32}, count % 3 == 0 and count % 4 != 0)
+    return [*(fit * float(kind) for kind in kinds), fit * opening * float(count % 4 == 0), fit * opening]
+
+
+def opening_accent(accent: FloatArray) -> float:
+    """Give the highest accent of the first 50 ms relative to the highest of the sound."""
+    total = accent.sum(axis=0)
+    return float(total[:5].max(initial=0.0) / max(1e-9, float(total.max(initial=0.0))))
+
+
 def tempo_cues(found: Correlogram, period: float, rate: float) -> Sequence[float]:
     """Describe a candidate by what repeats at simple ratios of it, band by band, and by its tempo.
 
@@ -217,3 +253,5 @@ def tempo_cues(found: Correlogram, period: float, rate: float) -> Sequence[float
 
 LAG_RATIOS = (1 / 4, 1 / 3, 1 / 2, 2 / 3, 1.0, 3 / 2, 2.0, 3.0, 4.0, 6.0, 8.0)
 CROSS_RATIOS = (1 / 2, 1.0, 3 / 2, 2.0, 3.0, 4.0)
+CUES = 5 * len(LAG_RATIOS) + 2 * (len(CROSS_RATIOS) + 1) + 5 + 6
+"""Number of tempo cues, those of loops among them."""

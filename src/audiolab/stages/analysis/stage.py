@@ -12,7 +12,7 @@ class Analyze(Stage):
     """Finds tempo, beats, downbeats, meter, key, loudness and true peak of a song."""
 
     name = "analyze"
-    version = 1
+    version = 2
     params = AnalyzeParams
     unit = "song"
     takes = Takes(frozenset({"song"}))
@@ -29,6 +29,7 @@ class Analyze(Stage):
             "camelot": found.key.camelot,
             "lufs": found.lufs,
             "true_peak_db": found.true_peak_db,
+            "lra": found.lra,
             "duration": found.duration,
         }
         notes = () if found.tempo.bpm else (f"{job.sound.name}: no beat found",)

@@ -112,7 +112,10 @@ def _best_path(strength: Array, periods: Array, tightness: float) -> NDArray[np.
     while back[now] >= 0:
         now = int(back[now])
         path.append(now)
-    return np.array(path[::-1])
+    found = np.array(path[::-1])
+    # Where nothing sounds at the ends, the path is mere guessing.
+    heard = np.flatnonzero(strength[found] > 0.1 * np.median(strength[found]))
+    return found[heard[0] : heard[-1] + 1] if len(heard) else found
 
 
 def _place(strength: Array, frames: NDArray[np.intp]) -> Array:

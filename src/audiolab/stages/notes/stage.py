@@ -90,6 +90,8 @@ class Midi(Stage):
                 f"{job.sound.name}: drums become MIDI from slices and their labels, and there is no result of "
                 f"{' and '.join(missing)}: run the stages slice and classify on it, too"
             )
+        if (mode := job.needs["slice"].get("mode", "onsets")) != "onsets":
+            raise StageSkipped(f"{job.sound.name}: it was cut at {mode}; drums become MIDI from cuts at onsets")
         return drum_notes(
             job.needs["slice"], job.needs["classify"], job.sound.source, threshold=settings.drum_thresholds
         )

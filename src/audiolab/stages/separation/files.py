@@ -32,7 +32,8 @@ class Stem:
     path: Path | None
     """The file, if a folder was given."""
     facts: Mapping[str, Any]
-    """`energy_share`, `level_lufs`, `peak_db`, `silence_share`; see `measure`."""
+    """The quality card: `energy_share`, `energy_share_unfolded` (before the residual was folded in), `level_lufs`,
+    `peak_db`, `silence_share`, `bleed_db`, `bleed_from`; see `measure`."""
 
     def load(self) -> Audio:
         """Give the samples, from memory or from the file."""

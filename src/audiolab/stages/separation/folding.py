@@ -73,8 +73,17 @@ class Folding:
         self._state = np.zeros((len(stems), 1))
         self._floor = np.zeros((len(stems), 1))
         self._floor[stems.index("other") if "other" in stems else -1] = _QUIET
+        self._energies = np.zeros(len(stems))
         self._mix_energy = 0.0
         self._residual_energy = 0.0
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Each stem's share of the energies of all stems as the engine gave them; all 0 for silence."""
+        total = float(self._energies.sum())
+        return {
+            name: float(e) / total if total > 0 else 0.0 for name, e in zip(self.stems, self._energies, strict=True)
+        }
 
     @property
     def residual_db(self) -> float:
@@ -91,6 +100,7 @@ class Folding:
         parts = np.stack([stems[name] for name in self.stems]).astype(np.float64)
         residual = whole - parts.sum(axis=0)
         self._mix_energy += float(np.einsum("cn,cn->", whole, whole))
+        self._energies += np.einsum("kcn,kcn->k", parts, parts)
         self._residual_energy += float(np.einsum("cn,cn->", residual, residual))
         parts += self._shares(parts)[:, None, :] * residual
         last = whole

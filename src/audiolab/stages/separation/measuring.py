@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from audiolab.audio import Block, BlockSource, LoudnessMeter, amplitude_to_db
 from audiolab.stages.base import Progress, no_progress
+from audiolab.stages.separation.bleeding import BleedMeter
 from audiolab.stages.separation.folding import Reader
 
 __all__ = ["Measured", "measure"]
@@ -75,16 +76,18 @@ def measure(mix: BlockSource, stems: Mapping[str, BlockSource], *, progress: Pro
     Measured
         For every stem: `energy_share` (of the sum of the stems' energies; they add up to 1, or are all 0),
         `level_lufs` (integrated, None where nothing passes the gate of BS.1770), `peak_db` (sample peak against full
-        scale), `silence_share` (share of 50-ms windows below -60 dB).
+        scale), `silence_share` (share of 50-ms windows below -60 dB), `bleed_db` and `bleed_from` (see `Bleed`).
     """
     readers = {name: Reader(source) for name, source in stems.items()}
     sums = {name: _Stem(source) for name, source in stems.items()}
+    bleed = BleedMeter(tuple(stems), mix.sample_rate)
     mix_energy, left_energy, done = 0.0, 0.0, 0
     for block in mix.blocks(_BLOCK):
         left = block.astype(np.float64)
         mix_energy += float(np.einsum("cn,cn->", left, left))
-        for name, reader in readers.items():
-            part = reader.read(block.shape[1])
+        parts = {name: reader.read(block.shape[1]) for name, reader in readers.items()}
+        bleed.add(parts)
+        for name, part in parts.items():
             sums[name].add(part)
             left = left - part
         left_energy += float(np.einsum("cn,cn->", left, left))
@@ -93,12 +96,15 @@ def measure(mix: BlockSource, stems: Mapping[str, BlockSource], *, progress: Pro
     for stem in sums.values():
         stem.close()
     total = sum(stem.energy for stem in sums.values())
+    bleeds = bleed.result()
     facts = {
         name: {
             "energy_share": stem.energy / total if total > 0 else 0.0,
             "level_lufs": stem.meter.integrated(),
             "peak_db": amplitude_to_db(stem.peak, floor=FLOOR_DB),
             "silence_share": stem.silent / stem.windows if stem.windows else 1.0,
+            "bleed_db": bleeds[name].db,
+            "bleed_from": bleeds[name].source,
         }
         for name, stem in sums.items()
     }

@@ -39,7 +39,8 @@ class Placed:
     def __init__(
         self, network: Any, *, device: str = "cpu", dtype: str = "float32", segment: float | None = None
     ) -> None:
-        self.network, self.dtype = network, dtype
+        self.network, self._precise = network, dtype
+        self.dtype = dtype
         self._asked = self.device = device
         self._own = getattr(network, "own_segment", network.segment)
         network.own_segment = self._own
@@ -60,7 +61,7 @@ class Placed:
         says so.
         """
         self.remarks.clear()
-        self.segment = self._wanted
+        self.segment, self.dtype = self._wanted, self._precise
         self._place(self._asked)
         while self.device != "cpu":
             try:

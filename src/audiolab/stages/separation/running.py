@@ -31,6 +31,7 @@ class Stored:
     """What the engine left over before folding, against the mix, in dB."""
     null_db: float
     facts: dict[str, dict[str, Any]]
+    """Of each stem: what `measure` gives, and `energy_share_unfolded`, its share before folding."""
 
 
 class _Part:
@@ -96,4 +97,5 @@ def separate_into(
     stems = {name: open_source(path) for name, path in writer.paths.items()}
     measured = measure(source, stems, progress=_Part(progress, _SEPARATED, 1.0, total))
     progress(total, total)
-    return Stored(writer.paths, writer.subtype, folding.residual_db, measured.null_db, measured.stems)
+    facts = {name: {**fact, "energy_share_unfolded": folding.shares[name]} for name, fact in measured.stems.items()}
+    return Stored(writer.paths, writer.subtype, folding.residual_db, measured.null_db, facts)

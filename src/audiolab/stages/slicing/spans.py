@@ -14,6 +14,11 @@ __all__ = ["decay_ends", "make_spans", "thin_out"]
 FloatArray = NDArray[np.float32]
 _HOLD = 8
 """Hops that must stay quiet before a sound has ended: 40 ms, longer than a period of the lowest bass."""
+_LEAST_FIT = 4
+"""Hops that a decay must be seen for before it is extrapolated."""
+_LEAST_FALL = 0.01
+"""Decibels a hop (2 a second): what falls more slowly does not fall."""
+_FOR_EVER = 1 << 20
 _ABOVE_FLOOR = 1.4
 """A sound that has come within 3 dB of the noise floor has ended."""
 
@@ -49,12 +54,19 @@ def _place(kept: list[int], starts: Sequence[Frames], index: int) -> int:
 
 
 def decay_ends(
-    level: FloatArray, hop: Frames, origin: Frames, starts: Sequence[Frames], *, decay_db: float
+    level: FloatArray,
+    hop: Frames,
+    origin: Frames,
+    starts: Sequence[Frames],
+    *,
+    decay_db: float,
+    ring: Frames = 0,
 ) -> list[Frames]:
     """Find where each sound has died away.
 
     A sound has ended when its level stays below its own peak less `decay_db`, or below the noise floor
-    plus 3 dB where that is higher, for 40 ms. The search stops at the next start.
+    plus 3 dB where that is higher, for 40 ms. The search stops at the next start; with `ring`, a sound that has
+    not ended there is taken to go on falling as it fell until then, since the next one covers it.
 
     Parameters
     ----------
@@ -87,8 +99,24 @@ def decay_ends(
         top = first + int(level[first:last].argmax()) if last > first else first
         quiet = np.flatnonzero(held[top:last] <= threshold)
         end = origin + (top + int(quiet[0])) * hop if len(quiet) else following
-        ends.append(max(start + 1, min(end, following)))
+        end = max(start + 1, min(end, following))
+        if ring and end == following < end_of_all:
+            end = min(end + min(ring, hop * _hops_to_fall(level[top:last], threshold)), end_of_all)
+        ends.append(end)
     return ends
+
+
+def _hops_to_fall(level: FloatArray, threshold: float) -> int:
+    """Extrapolate how many more hops a decay takes to come down to a threshold; very many if it does not fall."""
+    heard = level[level > 0]
+    if len(heard) < _LEAST_FIT:
+        return 0
+    decibels = 20.0 * np.log10(heard.astype(np.float64))
+    slope, height = np.polyfit(np.arange(len(decibels)), decibels, 1)
+    if slope > -_LEAST_FALL:
+        return _FOR_EVER
+    left = height + slope * len(decibels) - 20.0 * np.log10(max(threshold, 1e-12))
+    return int(np.clip(left / -slope, 0, _FOR_EVER))
 
 
 def noise_floor(level: FloatArray) -> float:
@@ -110,13 +138,14 @@ def make_spans(
     *,
     min_length: Frames = 1,
     max_length: Frames | None = None,
+    choke: bool = True,
 ) -> list[tuple[Frames, Frames]]:
-    """Join starts and ends to spans that are ordered, apart, not empty and inside the sound.
+    """Join starts and ends to spans that are ordered, not empty, inside the sound and (with `choke`) apart.
 
     Parameters
     ----------
     starts : sequence of int
-        Strictly increasing, in 0 to `frames` (exclusive).
+        Increasing (with `choke` strictly), in 0 to `frames` (exclusive).
     ends : sequence of int
         Wanted end of each.
     frames : int
@@ -125,6 +154,8 @@ def make_spans(
         Shorter spans are lengthened, as far as the next start or the end of the sound allows.
     max_length : int, optional
         Longer spans are cut off.
+    choke : bool
+        End every span at the next start at the latest.
 
     Returns
     -------
@@ -132,8 +163,10 @@ def make_spans(
     """
     spans = []
     for index, (start, end) in enumerate(zip(starts, ends, strict=True)):
-        wall = min(frames, starts[index + 1] if index + 1 < len(starts) else frames)
-        stop = max(end, start + max(1, min_length))
+        room = min(frames, starts[index + 1] if index + 1 < len(starts) else frames)
+        # Lengthening never reaches into the next sound, even if its own tail may.
+        stop = max(end, min(start + max(1, min_length), max(room, start + 1)))
+        wall = room if choke else frames
         if max_length is not None:
             stop = min(stop, start + max(1, max_length))
         spans.append((start, min(stop, wall)))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audiolab.audio import Seconds
 
-__all__ = ["ENGINE_RATE", "Heard", "HeardWord", "Transcriber"]
+__all__ = ["ENGINE_RATE", "Aligner", "Heard", "HeardWord", "Transcriber"]
 
 ENGINE_RATE = 16_000
 """Sample rate of what engines get."""
@@ -41,6 +41,7 @@ class Heard:
     no_speech_probability: float = 0.0
 
 
+@runtime_checkable
 class Transcriber(Protocol):
     """An engine with its model loaded."""
 
@@ -53,3 +54,17 @@ class Transcriber(Protocol):
 
     def transcribe(self, audio: NDArray[np.float32], *, language: str, seed: int) -> Sequence[Heard]:
         """Transcribe up to 30 s of mono audio at 16 kHz; the same seed gives the same words."""
+
+
+@runtime_checkable
+class Aligner(Protocol):
+    """An engine that can also find when a known text is sung."""
+
+    def align(self, audio: NDArray[np.float32], text: str, *, language: str) -> Sequence[HeardWord] | None:
+        """Time a text in up to 30 s of mono audio at 16 kHz.
+
+        Returns
+        -------
+        sequence of HeardWord or None
+            Pieces in order whose texts, joined, are `text`; None if the text is too long for one window.
+        """

@@ -15,13 +15,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["edits", "matches", "words_of"]
+__all__ = ["UNSPACED", "edits", "matches", "words_of"]
 
 _WORD = re.compile(r"\w+(?:'\w+)*")
 # Scripts that put no spaces between words: every character counts as one, as is usual for error rates.
-_UNSPACED = re.compile(r"([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u0e00-\u0e7f])")
+UNSPACED = r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u0e00-\u0e7f]"
+_UNSPACED = re.compile(f"({UNSPACED})")
 _DIAGONAL, _UP, _LEFT = 0, 1, 2
-_FAR_SECONDS = 60.0
 
 
 def words_of(text: str) -> list[str]:
@@ -72,11 +72,12 @@ def matches(
     row = np.arange(len(right) + 1, dtype=np.float64)
     # All penalties together stay under one edit.
     small = 0.5 / (len(left) + len(right) + 1)
+    far = 1.0 if times is None else max(float(np.ptp([*times[0], *times[1], 0.0])), 1e-9)
     for index, word in enumerate(left):
         cost = (right != word).astype(np.float64)
         if times is not None:
             apart = np.abs(np.asarray(times[1], np.float64) - times[0][index])
-            cost += np.where(cost == 0, small * np.minimum(apart / _FAR_SECONDS, 1.0), 0.0)
+            cost += np.where(cost == 0, small * apart / far, 0.0)
         row, moves[index] = _next_row(row, index, cost)
     pairs = []
     i, j = len(left), len(right)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from audiolab.audio import Seconds, atomic_path
 
-__all__ = ["Line", "LyricSheet", "Word"]
+__all__ = ["Evidence", "Line", "LyricSheet", "Word"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,17 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the engine knows about the segment that a line comes from."""
+
+    average_log_probability: float
+    """Of its tokens."""
+    compression_ratio: float
+    """Length of its text over that length compressed: high for loops."""
+    no_speech_probability: float
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """A stretch of words as the model grouped them."""
 
@@ -35,6 +46,8 @@ class Line:
     words: tuple[Word, ...] = ()
     flags: tuple[str, ...] = ()
     """Why this may have been made up; see `flags`. Empty for a line without doubts."""
+    evidence: Evidence | None = None
+    """None for known lyrics, and for lines that a person wrote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +101,7 @@ class LyricSheet:
                         }
                         for word in line.words
                     ],
+                    **_evidence(line),
                 }
                 for line in self.lines
             ],
@@ -121,6 +135,7 @@ class LyricSheet:
                     for w in item.get("words", ())
                 ),
                 tuple(item.get("flags", ())),
+                Evidence(**item["evidence"]) if item.get("evidence") else None,
             )
             for item in document["segments"]
         )
@@ -139,3 +154,9 @@ class LyricSheet:
 
     def __repr__(self) -> str:
         return f"LyricSheet({self.path!r}, {len(self.lines)} lines, language {self.language})"
+
+
+def _evidence(line: Line) -> dict[str, Any]:
+    if line.evidence is None:
+        return {}
+    return {"evidence": {name: round(value, 4) for name, value in asdict(line.evidence).items()}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +12,18 @@ from audiolab.audio import Audio, BlockSource, Mono, Resampled, Seconds, View, r
 from audiolab.stages.base import Progress, no_progress
 from audiolab.stages.words.flags import FLAGS, doubts, repeats
 from audiolab.stages.words.hearing import ENGINE_RATE, Heard, Transcriber
-from audiolab.stages.words.sheet import Line, Word
-from audiolab.stages.words.voice import Window, frame_levels, pack, voice_spans
+from audiolab.stages.words.joining import join
+from audiolab.stages.words.sheet import Evidence, Line, Word
+from audiolab.stages.words.voice import (
+    OVERLAP_SECONDS,
+    Window,
+    frame_levels,
+    pack,
+    thresholds,
+    voice_spans,
+)
 
-__all__ = ["transcribe"]
+__all__ = ["find_language", "hear", "listen", "transcribe", "window_audio"]
 
 _LISTEN_FOR_LANGUAGE = 3
 """Windows that the language is taken from: those with the most voice."""
@@ -59,25 +68,51 @@ def transcribe(
         Of the language, if it was found here.
     """
     source = require_stereo(source, downmix=downmix)
-    levels = frame_levels(source, lambda done, total: progress(0.05 * done / max(total, 1), 1.0))
-    spans = voice_spans(levels, source.sample_rate, source.frames, gate_db=gate_db)
-    windows = pack(spans, levels, source.sample_rate)
+    windows = listen(source, gate_db, lambda done, total: progress(0.05 * done / max(total, 1), 1.0))
     if not windows:
         progress(1.0, 1.0)
         return [], language, None
     probability = None
     if language is None:
-        language, probability = _language(source, windows, engine)
+        language, probability = find_language(source, windows, engine)
     progress(0.1, 1.0)
+    lines = hear(source, engine, windows, language, lambda done, total: progress(0.1 + 0.9 * done / total, 1.0))
+    return _mark_repeats(lines), language, probability
+
+
+def hear(
+    source: BlockSource,
+    engine: Transcriber,
+    windows: Sequence[Window],
+    language: str,
+    progress: Progress = no_progress,
+) -> list[Line]:
+    """Transcribe windows and join their lines, times in the sound."""
     lines: list[Line] = []
+    last: list[Line] = []
     for index, window in enumerate(windows):
-        for heard in engine.transcribe(_audio(source, window), language=language, seed=index):
-            lines += _lines(heard, window)
-        progress(0.1 + 0.9 * (index + 1) / len(windows), 1.0)
-    return _mark_repeats(_in_order(lines)), language, probability
+        found = []
+        for heard in engine.transcribe(window_audio(source, window), language=language, seed=index):
+            found += _lines(heard, window)
+        if window.overlapping:
+            last, found = join(last, found, cut=window.cut / source.sample_rate, reach=OVERLAP_SECONDS)
+        lines += last
+        last = found
+        progress(index + 1, len(windows))
+    return _in_order(lines + last)
 
 
-def _audio(source: BlockSource, window: Window) -> NDArray[np.float32]:
+def listen(source: BlockSource, gate_db: float, progress: Progress = no_progress) -> list[Window]:
+    """Find where a sound holds voice, and pack that into windows."""
+    levels = frame_levels(source, progress)
+    bounds = thresholds(levels, gate_db)
+    if bounds is None:
+        return []
+    spans = voice_spans(levels, source.sample_rate, source.frames, gate_db=gate_db)
+    return pack(spans, levels, source.sample_rate, closing_db=bounds[1])
+
+
+def window_audio(source: BlockSource, window: Window) -> NDArray[np.float32]:
     """Read a window: mono, 16 kHz, its spans joined."""
     pieces = [
         Audio.from_source(Resampled(Mono(View(source, span.start, span.stop)), ENGINE_RATE)).samples[0]
@@ -86,12 +121,12 @@ def _audio(source: BlockSource, window: Window) -> NDArray[np.float32]:
     return np.concatenate(pieces)
 
 
-def _language(source: BlockSource, windows: Sequence[Window], engine: Transcriber) -> tuple[str, float]:
+def find_language(source: BlockSource, windows: Sequence[Window], engine: Transcriber) -> tuple[str, float]:
     """Ask about the windows with the most voice and weigh the answers by their length."""
     chosen = sorted(windows, key=lambda window: -window.duration)[:_LISTEN_FOR_LANGUAGE]
     votes: dict[str, float] = {}
     for window in chosen:
-        for code, p in engine.languages(_audio(source, window)).items():
+        for code, p in engine.languages(window_audio(source, window)).items():
             votes[code] = votes.get(code, 0.0) + p * window.duration
     total = sum(window.duration for window in chosen)
     code, weight = max(votes.items(), key=lambda pair: (pair[1], pair[0]))
@@ -104,10 +139,11 @@ def _lines(heard: Heard, window: Window) -> list[Line]:
     if not text:
         return []
     outside = window.duration + _SLACK_SECONDS
+    evidence = Evidence(heard.average_log_probability, heard.compression_ratio, heard.no_speech_probability)
     if not heard.words:
         index, start = window.place(heard.start)
         flags = [*doubts(heard, text), *(["outside-voice"] if heard.start > outside else [])]
-        return [Line(start, max(window.within(index, heard.end), start), text, (), _sorted(flags))]
+        return [Line(start, max(window.within(index, heard.end), start), text, (), _sorted(flags), evidence)]
     groups: list[list[Word]] = []
     last_index = None
     strayed = False
@@ -123,7 +159,7 @@ def _lines(heard: Heard, window: Window) -> list[Line]:
     for words in groups:
         own = "".join(word.word for word in words).strip() if len(groups) > 1 else text
         flags = [*doubts(heard, own), *(["outside-voice"] if strayed else [])]
-        lines.append(Line(words[0].start, max(word.end for word in words), own, tuple(words), _sorted(flags)))
+        lines.append(Line(words[0].start, max(word.end for word in words), own, tuple(words), _sorted(flags), evidence))
     return lines
 
 
@@ -144,6 +180,6 @@ def _in_order(lines: list[Line]) -> list[Line]:
 def _mark_repeats(lines: list[Line]) -> list[Line]:
     marks = repeats([line.text for line in lines])
     return [
-        Line(line.start, line.end, line.text, line.words, _sorted([*line.flags, "repeat"])) if mark else line
+        replace(line, flags=_sorted([*line.flags, "repeat"])) if mark else line
         for line, mark in zip(lines, marks, strict=True)
     ]

@@ -18,11 +18,13 @@ from numpy.typing import NDArray
 from audiolab.audio import BlockSource, Frames, Seconds, to_frames
 from audiolab.stages.base import Progress, no_progress
 
-__all__ = ["WINDOW_SECONDS", "Span", "Window", "frame_levels", "pack", "voice_spans"]
+__all__ = ["OVERLAP_SECONDS", "WINDOW_SECONDS", "Span", "Window", "frame_levels", "pack", "thresholds", "voice_spans"]
 
 FRAME_SECONDS = 0.02
 WINDOW_SECONDS = 28.0
 """Whisper hears 30 s at once; a little room keeps the last word away from the edge."""
+OVERLAP_SECONDS = 2.0
+"""Where singing has to be cut, both windows hear so much beyond the cut."""
 _FAINTEST_DB = -60.0
 _HOLD_DB = 10.0
 """A span goes on until it falls this far below the level that opened it."""
@@ -31,6 +33,10 @@ _SHORTEST_SECONDS = 0.1
 _PAD_SECONDS = 0.25
 """Consonants before and after the voiced part are quiet."""
 _CUT_SEARCH_SECONDS = 10.0
+_PAUSE_SECONDS = 0.2
+"""A pause of this length is no part of a word, so that a cut within it needs no overlap."""
+_SHORTEST_PIECE_SECONDS = 2.0
+"""Of a span that is cut in a pause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,10 @@ class Window:
 
     spans: tuple[Span, ...]
     sample_rate: int
+    overlapping: bool = False
+    """Whether its first span begins before the last one of the window before ended."""
+    cut: Frames = 0
+    """If so, where the window before hands over to this one."""
 
     @property
     def duration(self) -> Seconds:
@@ -94,6 +104,15 @@ def _powers(block: NDArray[np.float32], size: int) -> NDArray[np.float64]:
     return np.asarray(frames.var(axis=2).mean(axis=0))
 
 
+def thresholds(levels: NDArray[np.float64], gate_db: float) -> tuple[float, float] | None:
+    """Give the levels at which a span opens and closes; None if nothing is above -60 dBFS."""
+    heard = levels[levels > _FAINTEST_DB]
+    if len(heard) == 0:
+        return None
+    opening = max(float(np.percentile(heard, 95)) - gate_db, _FAINTEST_DB)
+    return opening, max(opening - _HOLD_DB, _FAINTEST_DB)
+
+
 def voice_spans(levels: NDArray[np.float64], sample_rate: int, frames: Frames, *, gate_db: float = 30.0) -> list[Span]:
     """Find the spans that are loud enough to hold voice.
 
@@ -114,11 +133,11 @@ def voice_spans(levels: NDArray[np.float64], sample_rate: int, frames: Frames, *
     list of Span
         In order, apart; a quarter of a second is added on both sides, pauses under half a second are kept.
     """
-    heard = levels[levels > _FAINTEST_DB]
-    if len(heard) == 0:
+    bounds = thresholds(levels, gate_db)
+    if bounds is None:
         return []
-    opening = max(float(np.percentile(heard, 95)) - gate_db, _FAINTEST_DB)
-    on = levels >= max(opening - _HOLD_DB, _FAINTEST_DB)
+    opening, closing = bounds
+    on = levels >= closing
     edges = np.flatnonzero(np.diff(np.concatenate([[False], on, [False]]).astype(np.int8)))
     runs = [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True) if levels[a:b].max() >= opening]
     merged: list[tuple[int, int]] = []
@@ -136,34 +155,66 @@ def voice_spans(levels: NDArray[np.float64], sample_rate: int, frames: Frames, *
     ]
 
 
-def pack(spans: Sequence[Span], levels: NDArray[np.float64], sample_rate: int) -> list[Window]:
-    """Join spans to windows of at most 28 s; longer ones are cut at their quietest moments."""
+def pack(
+    spans: Sequence[Span], levels: NDArray[np.float64], sample_rate: int, *, closing_db: float = -np.inf
+) -> list[Window]:
+    """Join spans to windows of at most 28 s.
+
+    A span that does not fit any more is cut in the longest pause (frames below `closing_db`, at least 0.2 s) of the
+    10 s before the window is full. Without a pause it begins the next window; if it is longer than that, it is cut at
+    the quietest moment, and the two windows overlap by two seconds on both sides of the cut.
+    """
     room = to_frames(WINDOW_SECONDS, sample_rate)
+    overlap = to_frames(OVERLAP_SECONDS, sample_rate)
     windows: list[Window] = []
     current: list[Span] = []
-    used = 0
-    for span in (piece for whole in spans for piece in _cut(whole, levels, sample_rate, room)):
-        length = span.stop - span.start
-        if current and used + length > room:
-            windows.append(Window(tuple(current), sample_rate))
-            current, used = [], 0
-        current.append(span)
-        used += length
+    handover: Frames | None = None
+
+    def close() -> None:
+        windows.append(Window(tuple(current), sample_rate, handover is not None, handover or 0))
+        current.clear()
+
+    for span in spans:
+        start = span.start
+        while True:
+            left = room - sum(held.stop - held.start for held in current)
+            if span.stop - start <= left:
+                current.append(Span(start, span.stop))
+                break
+            at = _pause(levels, Span(start, span.stop), left, sample_rate, closing_db)
+            if at is None and not current:
+                at = _quietest(levels, start + room - overlap, sample_rate)
+                current.append(Span(start, at + overlap))
+                close()
+                start, handover = at - overlap, at
+                continue
+            if at is not None:
+                current.append(Span(start, at))
+                start = at
+            close()
+            handover = None
     if current:
-        windows.append(Window(tuple(current), sample_rate))
+        close()
     return windows
 
 
-def _cut(span: Span, levels: NDArray[np.float64], sample_rate: int, room: Frames) -> list[Span]:
+def _quietest(levels: NDArray[np.float64], stop: Frames, sample_rate: int) -> Frames:
+    """Give the middle of the quietest frame of the 10 s before `stop`."""
     size = max(to_frames(FRAME_SECONDS, sample_rate), 1)
-    search = to_frames(_CUT_SEARCH_SECONDS, sample_rate)
-    pieces = []
-    start = span.start
-    while span.stop - start > room:
-        first, last = (start + room - search) // size, (start + room) // size
-        quietest = int(np.argmin(levels[first:last])) + first
-        # In the middle of the quietest frame.
-        at = min(quietest * size + size // 2, start + room)
-        pieces.append(Span(start, at))
-        start = at
-    return [*pieces, Span(start, span.stop)]
+    first = (stop - to_frames(_CUT_SEARCH_SECONDS, sample_rate)) // size
+    return min((int(np.argmin(levels[first : stop // size])) + first) * size + size // 2, stop)
+
+
+def _pause(levels: NDArray[np.float64], span: Span, left: Frames, sample_rate: int, closing_db: float) -> Frames | None:
+    """Give the middle of the longest pause in which a span can be cut to fit, if there is one."""
+    size = max(to_frames(FRAME_SECONDS, sample_rate), 1)
+    shortest = to_frames(_SHORTEST_PIECE_SECONDS, sample_rate)
+    first = max(left - to_frames(_CUT_SEARCH_SECONDS, sample_rate), shortest)
+    begin, stop = (span.start + first) // size, min(span.start + left, span.stop - shortest) // size
+    if begin >= stop:
+        return None
+    quiet = levels[begin:stop] < closing_db
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], quiet, [False]]).astype(np.int8)))
+    runs = [(int(b - a), int(a + b) // 2) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+    length, middle = max(runs, default=(0, 0))
+    return (begin + middle) * size if length * FRAME_SECONDS >= _PAUSE_SECONDS else None

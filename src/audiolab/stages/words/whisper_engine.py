@@ -27,7 +27,7 @@ from audiolab.errors import MissingDependency, ModelError, ParameterError
 from audiolab.stages.words.hearing import Heard, HeardWord
 from audiolab.weights import Weights, official_name
 
-__all__ = ["WhisperEngine", "language_code", "load_model", "require_whisper", "whisper_installed"]
+__all__ = ["WhisperEngine", "load_model", "require_whisper", "whisper_installed"]
 
 _LIMITS = {
     # Far above large-v3, and small enough that a forged file cannot ask for all memory.
@@ -55,25 +55,6 @@ def require_whisper() -> None:
         raise MissingDependency(
             "lyrics need the package openai-whisper, which is not installed: pip install 'audiolab[lyrics]'"
         )
-
-
-def language_code(language: str | None) -> str | None:
-    """Turn `en` or `English` into `en`; None and `auto` into None.
-
-    Raises
-    ------
-    ParameterError
-        If Whisper knows no such language.
-    """
-    if language is None or language.lower() == "auto":
-        return None
-    from whisper.tokenizer import LANGUAGES, TO_LANGUAGE_CODE
-
-    wanted = language.lower()
-    code = wanted if wanted in LANGUAGES else TO_LANGUAGE_CODE.get(wanted)
-    if code is None:
-        raise ParameterError(f"Whisper knows no language {language!r}; give a code such as en, es, fr or de")
-    return str(code)
 
 
 def load_model(weights: Weights, device: str = "cpu") -> Any:
@@ -157,6 +138,8 @@ class WhisperEngine:
         Found by `audiolab.weights.find`.
     device : str
         cpu or cuda.
+    dtype : str
+        What it computes with: float32, or float16 on a GPU.
     threads : int
         Threads of torch while it works.
     beam_size : int
@@ -165,30 +148,33 @@ class WhisperEngine:
 
     name = "whisper"
 
-    def __init__(self, weights: Weights, *, device: str = "cpu", threads: int = 1, beam_size: int = 1) -> None:
+    def __init__(
+        self, weights: Weights, *, device: str = "cpu", dtype: str = "float32", threads: int = 1, beam_size: int = 1
+    ) -> None:
         self.model = load_model(weights, device)
-        self.device, self.threads, self.beam_size = device, threads, beam_size
+        self.device, self.half, self.threads, self.beam_size = device, dtype == "float16", threads, beam_size
 
     def languages(self, audio: NDArray[np.float32]) -> Mapping[str, float]:
         """Give the probability of each language; an English-only model knows one."""
-        from whisper.audio import N_FRAMES, log_mel_spectrogram, pad_or_trim
-
         if not self.model.is_multilingual:
             return {"en": 1.0}
         with self._settings(0):
-            mel = log_mel_spectrogram(audio, self.model.dims.n_mels, padding=16_000 * 30)
-            mel = pad_or_trim(mel, N_FRAMES).to(self.model.device)
-            if self.device != "cpu":
-                mel = mel.half()
-            _, found = self.model.detect_language(mel)
+            _, found = self.model.detect_language(self._mel(audio))
         return {str(code): float(p) for code, p in found.items()}
+
+    def _mel(self, audio: NDArray[np.float32], frames: int | None = None) -> Any:
+        """Give the network's picture of a window; beyond `frames` it is empty."""
+        from whisper.audio import N_FRAMES, log_mel_spectrogram, pad_or_trim
+
+        mel = log_mel_spectrogram(audio, self.model.dims.n_mels, padding=16_000 * 30)
+        mel = pad_or_trim(mel[:, :frames], N_FRAMES).to(self.model.device)
+        return mel.half() if self.half else mel
 
     def transcribe(self, audio: NDArray[np.float32], *, language: str, seed: int) -> Sequence[Heard]:
         """Transcribe one window; every window stands for itself, so that no loop spreads."""
         import whisper
 
-        if language != "en" and not self.model.is_multilingual:
-            raise ParameterError(f"this model knows English only; {language!r} needs one without .en in its name")
+        self._check(language)
         with self._settings(seed):
             result = whisper.transcribe(
                 self.model,
@@ -197,10 +183,33 @@ class WhisperEngine:
                 word_timestamps=True,
                 condition_on_previous_text=False,
                 beam_size=self.beam_size if self.beam_size > 1 else None,
-                fp16=self.device != "cpu",
+                fp16=self.half,
                 verbose=None,
             )
         return [_heard(segment) for segment in result["segments"] if segment["text"].strip()]
+
+    def align(self, audio: NDArray[np.float32], text: str, *, language: str) -> Sequence[HeardWord] | None:
+        """Find when the words of a known text are sung; None if the text is too long for one window."""
+        from whisper.audio import HOP_LENGTH, N_FRAMES
+        from whisper.timing import find_alignment
+        from whisper.tokenizer import get_tokenizer
+
+        self._check(language)
+        multilingual = self.model.is_multilingual
+        tokenizer = get_tokenizer(
+            multilingual, num_languages=self.model.num_languages, language=language, task="transcribe"
+        )
+        tokens = tokenizer.encode(text, disallowed_special=())
+        if not tokens or len(tokens) + len(tokenizer.sot_sequence) + 2 > self.model.dims.n_text_ctx:
+            return None if tokens else []
+        frames = min(len(audio) // HOP_LENGTH, N_FRAMES)
+        with self._settings(0):
+            pieces = find_alignment(self.model, tokenizer, tokens, self._mel(audio, frames), frames)
+        return [HeardWord(float(p.start), float(p.end), p.word, float(p.probability)) for p in pieces]
+
+    def _check(self, language: str) -> None:
+        if language != "en" and not self.model.is_multilingual:
+            raise ParameterError(f"this model knows English only; {language!r} needs one without .en in its name")
 
     @contextmanager
     def _settings(self, seed: int) -> Iterator[None]:
