@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--to", type=Path, default=MODEL_FOLDER, help="folder for encoder.onnx, head.npz, card, scores")
     parser.add_argument("--mlflow", metavar="URI", help="log to MLflow, such as sqlite:///mlruns/mlflow.db")
     parser.add_argument("--threads", type=int, default=1, help="threads of torch")
-    parser.add_argument("--loops", type=int, default=800, help="loops to fit the drum head on; 0 keeps the training's")
+    parser.add_argument("--loops", type=int, default=600, help="loops to fit the drum head on; 0 keeps the training's")
     parser.add_argument("--train-only", action="store_true", help="stop before calibration and export")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")

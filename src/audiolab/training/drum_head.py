@@ -40,7 +40,7 @@ __all__ = ["Examples", "class_thresholds", "fit_drum_head", "loop_examples", "si
 
 Array = NDArray[np.float32]
 _MATCH = 0.03
-LOOPS = 800
+LOOPS = 600
 _FIRST = 20_000
 """Numbers of rendered sounds far from those of the encoder's training."""
 _RENDERED = 24

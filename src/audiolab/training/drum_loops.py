@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiolab.stages.classification.preparing import RATE
+from audiolab.training.rendered_tones import TONES
 from audiolab.training.rendering import Sound, band, between, chance, drive, log_between, noise, reverb
 
 __all__ = ["Kits", "Loop", "render_drum_loop"]
@@ -205,6 +206,24 @@ def _finished(rng: Rng, dry: Sound) -> NDArray[np.float32]:
     if chance(rng, 0.3):
         x = band(x, high=log_between(rng, 6000, 15_000))
     peak = float(np.abs(x).max(initial=1e-9))
+    if chance(rng, 0.4):
+        x = x + peak * 10 ** (between(rng, -32, -10) / 20) * _bleed(rng, x.size)
     if chance(rng, 0.25):
         x = x + peak * 10 ** (between(rng, -60, -38) / 20) * noise(rng, x.size)
     return np.asarray(x * (log_between(rng, 0.1, 1.0) / peak), np.float32)
+
+
+def _bleed(rng: Rng, length: int) -> Sound:
+    """Play notes of other instruments, peak 1: what a separator leaves in a drum stem, or a microphone hears."""
+    names = ("bass", "synth", "keys", "guitar", "vocal")
+    bed = np.zeros(length)
+    for _ in range(int(rng.integers(1, 4))):
+        makers = TONES[names[int(rng.integers(len(names)))]]
+        wave = np.asarray(makers[int(rng.integers(len(makers)))](rng), np.float64)
+        wave = wave / (np.abs(wave).max(initial=0.0) + 1e-9)
+        at = int(between(rng, 0, 0.5) * RATE)
+        while at < length:
+            part = wave[: length - at]
+            bed[at : at + part.size] += part
+            at += int(log_between(rng, 0.15, 1.5) * RATE)
+    return np.asarray(bed / (np.abs(bed).max(initial=0.0) + 1e-9))
