@@ -10,7 +10,7 @@ from pydantic import Field
 from audiolab.audio import require_stereo
 from audiolab.config import get_settings
 from audiolab.errors import ModelError
-from audiolab.stages.base import NewSound, Params, Resolved, Stage, StageInput, StageOutput, Takes, Wants
+from audiolab.stages.base import NewSound, Params, Product, Resolved, Stage, StageInput, StageOutput, Takes, Wants
 from audiolab.stages.separation.engines import Options, get_engine
 from audiolab.stages.separation.pairs import Pair
 from audiolab.stages.separation.running import separate_into
@@ -81,6 +81,7 @@ class Separate(Stage):
     params: ClassVar[type[Params]] = SeparateParams
     unit: ClassVar[Literal["song"]] = "song"
     takes: ClassVar[Takes] = Takes(frozenset({"song"}))
+    makes: ClassVar[frozenset[Product]] = frozenset({"document", "facts", "sounds"})
     wants: ClassVar[Wants] = Wants(device="gpu", memory_mb=2000)
 
     def resolve(self, params: Params) -> Resolved:
