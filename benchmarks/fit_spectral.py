@@ -4,9 +4,9 @@
 
 Needs torch. Fits to songs that the project renders (the default), with --samples also to songs put together from
 recorded one-shots and singing that may ship (`songs_from_samples.py`). The shipped numbers are the mean of the two,
-`--final` and `--final --samples FOLDER --songs 28 --mixes 2 60 2`: either alone knows too little. Songs with known stems
-become training mixes: as they are; with stems at other levels; with stems of different songs; and in stereo, with
-stems placed by rule. From each, bins are drawn (louder ones
+`--final` and `--final --samples FOLDER --songs 28 --mixes 2 60 2`: either alone knows too little. Songs with known
+stems become training mixes: as they are; with stems at other levels; with stems of different songs; and in stereo,
+with stems placed by rule. From each, bins are drawn (louder ones
 more often) with their features and the truth. The loss is the mean SI-SDR over stems and mixes, measured on the
 spectra. The leave-one-out table never trains on a mix that holds anything of the song it tests, and measures the
 engine's own samples; --final fits on everything and prints the table for `masks.py`.
