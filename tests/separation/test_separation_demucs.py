@@ -263,3 +263,20 @@ def test_on_a_graphics_card() -> None:
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     assert far(ours(Demucs([network], device="cuda"), mix), expected) <= 1e-4
     assert far(ours(Demucs([network], device="cuda", dtype="bfloat16"), mix), expected) <= 1e-2
+
+
+def test_memory_is_kept_only_while_a_song_is_separated() -> None:
+    """The allocator's settings are the process's: whoever comes last puts them back, and pages go back, too."""
+    from audiolab.stages.separation import allocation
+
+    psutil = pytest.importorskip("psutil")
+    process = psutil.Process()
+    with allocation.kept_memory(), allocation.kept_memory():
+        before = process.memory_info().rss
+        held = np.ones(30_000_000)
+        del held
+        kept = process.memory_info().rss - before
+    assert allocation._users == 0
+    left = process.memory_info().rss - before
+    assert left < 100e6
+    assert kept >= left

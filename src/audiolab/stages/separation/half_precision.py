@@ -12,7 +12,7 @@ from typing import Any
 
 __all__ = ["cpu_has_bfloat16", "to_bfloat16"]
 
-_ROWS = 128
+_ROWS = 512
 """Rows of a tile of attention."""
 
 

@@ -22,6 +22,7 @@ import numpy as np
 from audiolab.audio import Block, BlockSource, Resampled, resample_blocks
 from audiolab.errors import ModelError, ParameterError
 from audiolab.stages.base import Progress
+from audiolab.stages.separation.allocation import kept_memory
 from audiolab.stages.separation.checkpoints import Checkpoint, find_checkpoint, load_networks, stamps
 from audiolab.stages.separation.engines import Identity, Options, Separator
 from audiolab.stages.separation.half_precision import cpu_has_bfloat16, to_bfloat16
@@ -236,6 +237,10 @@ class Demucs:
 
     def blocks(self, source: BlockSource, *, progress: Progress | None = None) -> Iterator[Mapping[str, Block]]:
         """Separate; see `Separator`. The source is read once for its level, then once for each network and shift."""
+        with kept_memory():
+            yield from self._blocks(source, progress)
+
+    def _blocks(self, source: BlockSource, progress: Progress | None) -> Iterator[Mapping[str, Block]]:
         at_rate = Resampled(source, self._rate) if source.sample_rate != self._rate else source
         mean, deviation = self._level(at_rate, progress)
         with self._limited():

@@ -82,7 +82,7 @@ class Separate(Stage):
     unit: ClassVar[Literal["song"]] = "song"
     takes: ClassVar[Takes] = Takes(frozenset({"song"}))
     makes: ClassVar[frozenset[Product]] = frozenset({"document", "facts", "sounds"})
-    wants: ClassVar[Wants] = Wants(device="gpu", memory_mb=2000)
+    wants: ClassVar[Wants] = Wants(device="gpu", memory_mb=2500)
 
     def resolve(self, params: Params) -> Resolved:
         """Choose the engine; see `Stage.resolve`.
