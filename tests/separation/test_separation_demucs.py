@@ -280,3 +280,15 @@ def test_memory_is_kept_only_while_a_song_is_separated() -> None:
     left = process.memory_info().rss - before
     assert left < 100e6
     assert kept >= left
+
+
+def test_a_model_of_another_rate_gives_back_the_songs_own() -> None:
+    network, mix = small_network(3, samplerate=22050), song(3.0)
+    stems = ours(Demucs([network]), mix)
+    assert stems.shape == (4, *mix.shape)
+    low = song(3.0, 22050)
+    blocks = list(Demucs([network]).blocks(Audio(low, 22050)))
+    exact = np.concatenate([block["drums"] for block in blocks], axis=1)
+    # Below the model's Nyquist frequency both ways are the same.
+    heard = Audio(stems[0], RATE).resample(22050).samples[:, : exact.shape[1]]
+    assert np.corrcoef(heard.ravel(), exact.ravel())[0, 1] > 0.9
