@@ -15,6 +15,10 @@ for name in ("MLFLOW_DISABLE_TELEMETRY", "HF_HUB_DISABLE_TELEMETRY", "HF_HUB_OFF
     os.environ[name] = "true" if name.startswith("MLFLOW") else "1"
 
 ROOT = Path(__file__).resolve().parents[1]
+# Two processes that compile one function for different types at the same time may each load what the other wrote, and
+# crash: numba's cache (librosa's functions) is not made for that. So each worker has its own.
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / ".pytest_cache" / "numba" / worker))
 SHARED = Path(os.environ.get("AUDIOLAB_SHARED", ROOT.parent / "shared")) / "data"
 
 hypothesis.settings.register_profile("audiolab", deadline=None, max_examples=50, derandomize=True)
