@@ -89,7 +89,9 @@ def test_killed_runs_resume_to_the_same_state(undisturbed, tmp_path, seed, whom)
         if not len(opened):
             opened.add(song, kind="song")  # killed before the song was in
         rows = opened.run_rows()
-        assert opened.fsck(deep=True).problems == [] or all("tmp" in str(p) for p in opened.fsck(deep=True).problems)
+        # Media are stored before the record that names them: in between they are nobody's, until resuming claims them.
+        problems = opened.fsck(deep=True).problems
+        assert all("tmp" in str(problem) or problem.kind == "orphaned" for problem in problems), problems
     if rows:
         again = _start(tmp_path, "runs", "resume", rows[0].id, "--library", library)
     else:
