@@ -61,15 +61,15 @@ def songs(folder: Path, count: int, seconds: float) -> list[Path]:
     return paths
 
 
-def run(command: list[str], environment: dict[str, str]) -> tuple[float, float]:
-    """Run a program; give wall seconds and its peak memory in MB."""
+def run(command: list[str], environment: dict[str, str]) -> float:
+    """Run a program; give wall seconds."""
     begin = time.perf_counter()
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     _, error = process.communicate()
     wall = time.perf_counter() - begin
     if process.returncode:
         raise SystemExit(f"{command[:3]} failed: {error.decode()[-2000:]}")
-    return wall, 0.0
+    return wall
 
 
 def peak(command: list[str], environment: dict[str, str]) -> tuple[float, float]:
@@ -120,7 +120,7 @@ def main() -> None:
             walls: dict[str, list[float]] = {way: [] for way in ways}
             for _ in range(options.repeats):
                 for way, command in ways.items():
-                    walls[way].append(run(command, environment)[0])
+                    walls[way].append(run(command, environment))
             table["speed"][count] = {way: median(times) for way, times in walls.items()}
             base = table["speed"][count]["upstream"]
             for way, wall in table["speed"][count].items():

@@ -23,6 +23,8 @@ from typing import Any
 
 import numpy as np
 
+from audiolab.benchmarking.signals import si_sdr
+
 STEMS = ("drums", "bass", "other", "vocals")
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -34,15 +36,6 @@ result = separate(sys.argv[1], to=sys.argv[2], engine="spectral")
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 print(json.dumps({"seconds": time.perf_counter() - begin, "peak_mb": peak, "null_db": result.null_db}))
 """
-
-
-def si_sdr(reference: np.ndarray, estimate: np.ndarray) -> float:
-    """Scale-invariant signal-to-distortion ratio in dB, mean over channels, for arrays (channels, frames)."""
-    values = []
-    for s, e in zip(reference.astype(np.float64), estimate.astype(np.float64), strict=True):
-        target = (s @ e) ** 2 / (s @ s)
-        values.append(10 * np.log10(max(target, 1e-20) / max(e @ e - target, 1e-20)))
-    return float(np.mean(values))
 
 
 def naive_hpss(mix: np.ndarray, rate: int) -> dict[str, np.ndarray]:

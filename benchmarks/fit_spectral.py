@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bench_separation import si_sdr
 from scipy.signal import butter, sosfilt
 
 from audiolab.audio import Audio
+from audiolab.benchmarking.signals import si_sdr
 from audiolab.stages.separation.spectral.engine import Spectral, featured
 from audiolab.stages.separation.spectral.grid import Grid
 from audiolab.stages.separation.spectral.masks import BAND_HZ, FITTED_STEMS, PRIOR_HZ, STEMS, Table
@@ -283,7 +283,7 @@ def assemble_songs(folder: Path, source: Path, count: int) -> None:
             Audio((wave * gain).astype(np.float32), RATE).write(target / f"{name}.flac")
 
 
-def test_on(folder: Path, table: Table) -> None:
+def measure_on(folder: Path, table: Table) -> None:
     """Print what a table reaches on songs in stereo that it was not fitted to."""
     rows = []
     for path in sorted(folder.glob("*/mix.flac")):
@@ -335,7 +335,7 @@ def main() -> None:
         table = table_of(fit(mixes, keep, bands), bands)
         show(table)
         if options.test is not None:
-            test_on(options.test, table)
+            measure_on(options.test, table)
     else:
         label = "without " + ", ".join(options.without) if options.without else "all features"
         leave_one_out(options.data, mixes, keep, bands, label)

@@ -54,6 +54,11 @@ class Settings(BaseSettings):
         return path if path.is_absolute() else self.home / path
 
 
+def available_cores() -> int:
+    """Count the cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @cache
 def get_settings() -> Settings:
     """Give the settings, read once; `get_settings.cache_clear()` reads them anew."""

@@ -176,7 +176,10 @@ def test_silence_is_described_as_nothing():
 @pytest.mark.parametrize("frames", [1, 2, 50, 441])
 def test_the_shortest_sounds_are_described(frames):
     (found,) = describe(Audio(np.full((2, frames), 0.5, np.float32), RATE))
-    json.dumps(found.to_dict(), allow_nan=False)
+    document = found.to_dict()
+    assert document["kind"] == "one-shot"
+    assert document["root_note"] is None
+    json.dumps(document, allow_nan=False)
 
 
 def _beat(bpm: float, beats: int) -> Audio:

@@ -146,6 +146,7 @@ def test_a_drifting_song_keeps_its_beats(lib: Library, tmp_path: Path) -> None:
     plain = lib.effective(song.id, "analyze")
     song.correct_tempo(bpm=round(2 * plain["tempo"]["bpm"]))
     found = lib.effective(song.id, "analyze")
+    assert found["tempo"]["bpm"] == song.bpm == pytest.approx(2 * plain["tempo"]["bpm"])
     consistent(found)
     among(plain["beats"], found["beats"])
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from audiolab.audio import Audio
 from audiolab.errors import ModelError
-from audiolab.stages.separation.folding import STEPS, Folding, Reader, fold
+from audiolab.stages.separation.folding import STEPS, Folding, Reader, paired
 
 STEMS = ("drums", "bass", "other", "vocals")
 
@@ -107,7 +107,7 @@ class Broken:
 def test_an_engine_that_breaks_its_promise_is_an_error(engine: Broken) -> None:
     source = Audio(np.zeros((1, 100), np.float32), 8000)
     with pytest.raises(ModelError, match="broken"):
-        list(fold(source, engine, Folding(STEMS, 8000)))
+        list(paired(source, engine))
 
 
 @given(sizes=st.lists(st.integers(0, 60), max_size=12))

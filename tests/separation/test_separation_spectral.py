@@ -13,6 +13,7 @@ from scipy.ndimage import median_filter
 from separation_cases import song
 
 from audiolab.audio import Audio
+from audiolab.benchmarking.signals import si_sdr
 from audiolab.stages.separation.spectral import Spectral
 from audiolab.stages.separation.spectral.bass import bass_pitch, off_bass
 from audiolab.stages.separation.spectral.features import MARGIN, analyse
@@ -28,12 +29,6 @@ RATE = 11025
 def separated(mix: np.ndarray, rate: int = RATE) -> np.ndarray:
     blocks = list(Spectral().blocks(Audio(mix, rate)))
     return np.stack([np.concatenate([block[name] for block in blocks], axis=1) for name in STEMS])
-
-
-def si_sdr(reference: np.ndarray, estimate: np.ndarray) -> float:
-    s, e = reference.ravel().astype(np.float64), estimate.ravel().astype(np.float64)
-    target = (s @ e) ** 2 / (s @ s)
-    return float(10 * np.log10(target / (e @ e - target)))
 
 
 @given(count=st.sampled_from([1, 3, 5, 7, 9, 13, 15]), seed=st.integers(0, 50))

@@ -117,3 +117,12 @@ def test_float_subtype(tmp_path: Path) -> None:
     )
     assert {open_source(sound.path).subtype for sound in output.sounds} == {"FLOAT"}
     assert output.document["null_db"] <= -120
+
+
+def test_a_model_that_was_named_is_wanted() -> None:
+    """No falling back to another engine, and no advice to pull what is nowhere."""
+    pytest.importorskip("demucs", reason="demucs is not installed")
+    with pytest.raises(ModelError, match=r"no model 'htdemocs': name htdemucs, htdemucs_ft, htdemucs_6s.*\./htdemocs"):
+        Separate().resolve(SeparateParams(model="htdemocs"))
+    with pytest.raises(ModelError, match="models pull htdemucs_ft"):
+        Separate().resolve(SeparateParams(model="htdemucs_ft"))

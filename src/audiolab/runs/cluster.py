@@ -8,7 +8,7 @@ import os
 import threading
 from typing import Any
 
-from audiolab.config import get_settings
+from audiolab.config import available_cores, get_settings
 from audiolab.errors import RunError
 
 __all__ = ["close_client", "get_client", "worker_count"]
@@ -26,14 +26,10 @@ def worker_count() -> int:
     if settings.workers:
         return settings.workers
     try:
-        cores = len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS and Windows
-        cores = os.cpu_count() or 1
-    try:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, AttributeError, OSError):
         memory = 8_000_000_000
-    return max(1, min(cores // settings.threads, memory // _MEMORY_PER_WORKER, 16))
+    return max(1, min(available_cores() // settings.threads, memory // _MEMORY_PER_WORKER, 16))
 
 
 def get_client() -> Any:

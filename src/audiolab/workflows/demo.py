@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from audiolab.audio import Audio, write_audio
+from audiolab.benchmarking.signals import si_sdr
 from audiolab.library import Library, Sound
 from audiolab.runs import Run, RunReport
 from audiolab.synth import RenderedSong, demo_song
@@ -118,11 +119,7 @@ def compare_with_truth(song: RenderedSong, found: Sound) -> dict[str, Any]:
 
 
 def _si_sdr(reference: Audio, estimate: Audio) -> float:
-    """Scale-invariant signal-to-distortion ratio in decibels (Le Roux et al. 2019), over all channels together."""
-    s, e = reference.samples.astype(np.float64).ravel(), estimate.samples.astype(np.float64).ravel()
-    target = s * (e @ s) / max(float(s @ s), 1e-20)
-    noise = e - target
-    return round(float(10 * np.log10(max(float(target @ target), 1e-20) / max(float(noise @ noise), 1e-20))), 2)
+    return round(si_sdr(reference.samples, estimate.samples), 2)
 
 
 def open_demo(to: str | Path) -> tuple[Library, Sound]:

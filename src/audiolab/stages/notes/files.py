@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from audiolab.audio import Block, BlockSource, Seconds, TempoMap, as_source, atomic_path, require_stereo
+from audiolab.config import available_cores
 from audiolab.errors import ParameterError
 from audiolab.stages.base import Document, Progress, no_progress
 from audiolab.stages.notes.drums import drum_notes
@@ -131,7 +131,7 @@ def midi(
     if settings.preset == "drums":
         notes = _drums(source, settings, hook)
     else:
-        notes = transcribe(source, settings, threads=_cores(), progress=hook)
+        notes = transcribe(source, settings, threads=available_cores(), progress=hook)
     time, remarks = (fixed, ()) if fixed is not None else find_tempo(source)
     name = Path(source.name).stem or "sound"
     document = document_of(notes, settings, tempo_map=time, duration=duration, name=name)
@@ -187,8 +187,3 @@ def _drums(source: BlockSource, settings: Settings, progress: Progress) -> list[
     samples = [{"start": cut.start, "stop": cut.stop, **cut.facts} for cut in cuts]
     slices = {"sample_rate": source.sample_rate, "samples": samples}
     return drum_notes(slices, {"items": items}, source, threshold=settings.drum_thresholds)
-
-
-def _cores() -> int:
-    """Count the cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

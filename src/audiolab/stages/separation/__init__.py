@@ -6,7 +6,7 @@ measuring are the same for all of them. Stems are stored as 24-bit FLAC, or floa
 
 from audiolab.stages.separation.engines import Engine, Identity, Options, Separator, available, engine_names, get_engine
 from audiolab.stages.separation.files import Separation, Stem, separate
-from audiolab.stages.separation.folding import Folding, fold
+from audiolab.stages.separation.folding import Folding
 from audiolab.stages.separation.pairs import Pair, rest_of
 from audiolab.stages.separation.stage import PRESETS, Separate, SeparateParams
 
@@ -24,7 +24,6 @@ __all__ = [
     "Stem",
     "available",
     "engine_names",
-    "fold",
     "get_engine",
     "rest_of",
     "separate",

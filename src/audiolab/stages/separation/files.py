@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from audiolab.audio import Audio, Block, BlockSource, as_source, atomic_path
+from audiolab.config import available_cores
 from audiolab.errors import AudioError, ParameterError
 from audiolab.stages.base import NewSound, Progress, SoundInput, StageInput, StageOutput, no_progress
 from audiolab.stages.separation.pairs import rest_of
@@ -136,7 +137,7 @@ def separate(
     wanted = _params(params)
     resolved = stage.resolve(wanted)
     if "threads" in resolved.profile:  # nothing else works beside it, as on a worker
-        resolved = replace(resolved, profile={**resolved.profile, "threads": str(_cores())})
+        resolved = replace(resolved, profile={**resolved.profile, "threads": str(available_cores())})
     if source.frames == 0:
         raise AudioError(f"{source.name!r} holds no audio (0 frames)")
     folder = None if to is None else _folder(to)
@@ -233,7 +234,3 @@ def _keep(sounds: Sequence[NewSound], folder: Path, song: str, *, overwrite: boo
                 path.unlink(missing_ok=True)
         kept[str(new.stem)] = Stem(str(new.stem), None, targets[new.path.suffix], new.facts)
     return kept
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -24,7 +24,7 @@ from audiolab.errors import ModelError
 from audiolab.stages.base import Progress
 from audiolab.stages.separation.engines import Separator
 
-__all__ = ["Folding", "Reader", "fold", "paired"]
+__all__ = ["Folding", "Reader", "paired"]
 
 STEPS = float(1 << 23)
 """Steps of the 24-bit grid in one unit of full scale."""
@@ -141,11 +141,3 @@ def paired(
         yield mix, stems
     if done != source.frames:
         raise ModelError(f"engine {separator.name!r} gave {done} of the {source.frames} frames of {source.name!r}")
-
-
-def fold(
-    source: BlockSource, separator: Separator, folding: Folding, *, progress: Progress | None = None
-) -> Iterator[dict[str, Block]]:
-    """Run an engine over a source and yield its stems, folded; see `paired`."""
-    for mix, stems in paired(source, separator, progress=progress):
-        yield folding(mix, stems)

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from audiolab.errors import ModelError
+
 __all__ = ["cpu_has_bfloat16", "to_bfloat16"]
 
 _ROWS = 512
@@ -104,7 +106,7 @@ def _tiled_attention(layer: Any) -> Any:
 
         def forward(self, query: Any, key: Any, value: Any, attn_mask: Any = None, **_: Any) -> tuple[Any, None]:
             if attn_mask is not None or key is not value:
-                raise NotImplementedError("masks and separate values do not occur in Demucs")
+                raise ModelError("this model masks its attention, which bfloat16 cannot do here: choose dtype float32")
             same = query is key
             if not self.batch_first:
                 query, key = query.transpose(0, 1), key.transpose(0, 1)

@@ -28,6 +28,7 @@ from audiolab.stages.separation.engines import Identity, Options, Separator
 from audiolab.stages.separation.half_precision import cpu_has_bfloat16, to_bfloat16
 from audiolab.stages.separation.overlap_add import Segments, rechunk
 from audiolab.stages.separation.placing import Placed
+from audiolab.weights import MODELS, official_name
 
 __all__ = ["Demucs", "DemucsEngine"]
 
@@ -55,6 +56,10 @@ class DemucsEngine:
             found = find_checkpoint(options.model)
         except ModelError as error:
             return str(error)
+        if found is None and official_name(options.model) not in MODELS:
+            known = ", ".join(name for name, model in MODELS.items() if model.kind == "demucs")
+            named = options.model
+            return f"there is no model {named!r}: name {known}, an imported one, or a path (as in ./{named})"
         return None if found else f"the weights of {options.model!r} are not here; {ways}"
 
     def decide(self, options: Options) -> Options:

@@ -87,18 +87,18 @@ class Separate(Stage):
     def resolve(self, params: Params) -> Resolved:
         """Choose the engine; see `Stage.resolve`.
 
-        `auto` takes demucs where torch, demucs and the weights are there, else spectral, and says so.
+        `auto` takes demucs where torch, demucs and the weights are there, else spectral, and says so; but a model that
+        was named is wanted.
         """
         assert isinstance(params, SeparateParams)
         options = _options(params)
         name = params.engine
         notes: tuple[str, ...] = ()
         if name == "auto":
-            name, notes = _choose(options)
-        else:
-            lacking = get_engine(name).missing(options)
-            if lacking is not None:
-                raise ModelError(f"separate: engine {name!r} cannot run here: {lacking}")
+            name, notes = ("demucs", ()) if params.model != _DEFAULTS.model else _choose(options)
+        lacking = get_engine(name).missing(options)
+        if lacking is not None:
+            raise ModelError(f"separate: engine {name!r} cannot run here: {lacking}")
         decided = get_engine(name).decide(options)
         identity = get_engine(name).identify(decided)
         if identity.weights is None:  # parameters that such an engine does not read must not change the result key

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from audiolab import weights
 from audiolab.audio import Block, BlockSource, as_source
+from audiolab.config import available_cores
 from audiolab.errors import ParameterError
 from audiolab.stages.base import Progress, no_progress
 from audiolab.stages.words.choosing import SUGGESTED, find_weights
@@ -79,7 +79,7 @@ def lyrics(
     hook = progress or no_progress
     _fetch(wanted, hook)
     resolved = Lyrics().resolve(wanted)
-    resolved = replace(resolved, profile={**resolved.profile, "threads": str(_cores())})
+    resolved = replace(resolved, profile={**resolved.profile, "threads": str(available_cores())})
     chosen = resolved.params
     assert isinstance(chosen, LyricsParams)
     lines, language, probability = write_down(source, make_engine(resolved), chosen, hook)
@@ -126,7 +126,3 @@ def _params(params: dict[str, Any]) -> LyricsParams:
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise ParameterError(f"lyrics: {problems}; it takes {', '.join(LyricsParams.model_fields)}") from error
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
