@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from audiolab.library import Library
+from audiolab.library.cards import stale
 
 
 @pytest.fixture
@@ -29,3 +30,6 @@ def lib(blank: Path, folder: Path) -> Iterator[Library]:
     shutil.copytree(blank, folder)
     with Library(folder, actor="tester") as library:
         yield library
+        if not library.store.closed:
+            with library.store.transaction(write=False) as session:
+                assert stale(session) == [], "a card does not fit its sound"
