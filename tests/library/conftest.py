@@ -5,8 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from postgres import postgres_database, postgres_url
 
 from audiolab.library import Library
+
+__all__ = ["blank", "folder", "lib", "postgres_database", "postgres_url"]
 
 
 @pytest.fixture
