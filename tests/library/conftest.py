@@ -5,9 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from postgres import postgres_database, postgres_url
 
 from audiolab.library import Library
 from audiolab.library.cards import stale
+
+__all__ = ["blank", "folder", "lib", "postgres_database", "postgres_url"]
 
 
 @pytest.fixture
