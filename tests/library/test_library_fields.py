@@ -116,7 +116,7 @@ class TestSorting:
             ("^sort:bpm", "sort takes names"), ("sort:1..2", "sort takes names"), ("limit:x", "one number"),
             ("limit:1,2", "one number"), ("limit:1 limit:2", "two limits"), ("limit:-1", "one number"),
             ("rating:6", "no rating"), ("favourite:perhaps", "neither yes nor no"), ("key:~H", "no key"),
-            ("year:94", "four digits"), 
+            ("year:94", "four digits"),
             ("kind:sampel", "did you mean 'sample'"), ("lable:kick", "did you mean 'label'"),
         ],
     )  # fmt: skip
