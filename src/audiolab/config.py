@@ -37,6 +37,7 @@ class Settings(BaseSettings):
 
     home: Annotated[Path, Field(default_factory=find_home, description="Where relative paths start")]
     library: Annotated[Path, Field(description="The default library")] = Path("data/library")
+    database: Annotated[str | None, Field(description="PostgreSQL URL of the default library's catalog")] = None
     models_dir: Annotated[Path, Field(description="Where pretrained weights lie")] = Path("data/models")
     models_url: Annotated[str | None, Field(description="A mirror that holds all weights by file name")] = None
     offline: Annotated[bool, Field(description="Never touch the network")] = False

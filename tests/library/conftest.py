@@ -5,8 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from postgres import postgres_database, postgres_url
 
 from audiolab.library import Library
+from audiolab.library.cards import stale
+
+__all__ = ["blank", "folder", "lib", "postgres_database", "postgres_url"]
 
 
 @pytest.fixture
@@ -29,3 +33,6 @@ def lib(blank: Path, folder: Path) -> Iterator[Library]:
     shutil.copytree(blank, folder)
     with Library(folder, actor="tester") as library:
         yield library
+        if not library.store.closed:
+            with library.store.transaction(write=False) as session:
+                assert stale(session) == [], "a card does not fit its sound"

@@ -38,6 +38,11 @@ from audiolab.library.places import network_filesystem
 from audiolab.library.store import HEAD
 
 
+def _ours(name: str | None, kind: str, _: object) -> bool:
+    """Leave the text index out: it is no plain table, and the database makes more of its own beside it."""
+    return kind != "table" or not (name or "").startswith("card_text")
+
+
 class TestOpening:
     def test_layout(self, lib: Library, folder: Path, tmp_path: Path) -> None:
         song_with_samples(lib, tmp_path / "song.wav")
@@ -110,7 +115,7 @@ class TestOpening:
         script = ScriptDirectory(str(Path(library_package.__file__).parent / "migrations"))
         assert script.get_heads() == [HEAD]
         with lib.store.engine.connect() as connection:
-            context = MigrationContext.configure(connection, opts={"compare_type": True})
+            context = MigrationContext.configure(connection, opts={"compare_type": True, "include_name": _ours})
             assert compare_metadata(context, Base.metadata) == []
 
     def test_a_closed_library_says_so(self, folder: Path) -> None:

@@ -7,23 +7,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, exists, or_, select, update
+from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.orm import Session
 
+from audiolab.library.cardrows import CardRow
 from audiolab.library.keys import canonical_key
-from audiolab.library.models import (
-    CollectionItemRow,
-    DocumentRow,
-    ResultRow,
-    SetItemRow,
-    SetRow,
-    SoundRow,
-    TagRow,
-)
+from audiolab.library.models import DocumentRow, ResultRow, SetItemRow, SetRow, SoundRow, TagRow
 from audiolab.library.overlays import overlaid_facts
-from audiolab.library.text import fold_text
+from audiolab.library.store import touch
 
 __all__ = [
     "CHUNK",
@@ -33,9 +26,10 @@ __all__ = [
     "refresh_current",
     "refresh_facts",
     "refresh_labels",
-    "refresh_names",
     "visible",
 ]
+
+_Item = TypeVar("_Item", str, int)
 
 FACTS_OF = "facts:"
 """Begins the kind of a document that holds what a stage found about one sound of a set."""
@@ -43,8 +37,8 @@ CHUNK = 400
 """Values in one `IN (...)`: below every database's limit."""
 
 
-def chunks(ids: Iterable[str]) -> Iterator[Sequence[str]]:
-    """Give ids in lists short enough for one statement."""
+def chunks(ids: Iterable[_Item]) -> Iterator[Sequence[_Item]]:
+    """Give ids or numbers, each once, in lists short enough for one statement."""
     listed = list(dict.fromkeys(ids))
     for at in range(0, len(listed), CHUNK):
         yield listed[at : at + CHUNK]
@@ -52,11 +46,7 @@ def chunks(ids: Iterable[str]) -> Iterator[Sequence[str]]:
 
 def visible() -> ColumnElement[bool]:
     """Say which sounds a user sees: neither in the trash nor superseded, unless a person has held on to them."""
-    return SoundRow.deleted_at.is_(None) & or_(
-        SoundRow.current,
-        exists().where(TagRow.sound_id == SoundRow.id, TagRow.source == "human", TagRow.denied.is_(False)),
-        exists().where(CollectionItemRow.sound_id == SoundRow.id),
-    )
+    return SoundRow.id.in_(select(CardRow.sound_id).where(CardRow.shown))
 
 
 def latest_of(session: Session, unit: str, stage: str) -> ResultRow | None:
@@ -101,16 +91,8 @@ def _fill(sound: SoundRow, given: Sequence[Mapping[str, Any]], edits: Mapping[st
     sound.bpm = float(bpm) if isinstance(bpm, (int, float)) and bpm > 0 else None
     sound.key = canonical_key(facts.get("key")) or canonical_key(embedded.get("key"))
     sound.duration = sound.frames / sound.sample_rate
-    refresh_names(sound)
-
-
-def refresh_names(sound: SoundRow) -> None:
-    """Fill the columns that text search looks at."""
-    embedded = sound.embedded or {}
-    texts = [sound.name, sound.original_name, sound.origin, sound.stem]
-    texts += [str(embedded[word]) for word in ("title", "artist", "album", "genre", "comment") if embedded.get(word)]
-    sound.name_key = fold_text(sound.name)
-    sound.search = "\n".join(dict.fromkeys(fold_text(text) for text in texts if text))
+    own = edits.get("fields", {})
+    sound.rating, sound.favourite, sound.note = own.get("rating"), own.get("favourite"), own.get("note")
 
 
 def refresh_labels(session: Session, sound_ids: Iterable[str]) -> None:
@@ -172,6 +154,7 @@ def _refresh_views(session: Session, parent: SoundRow) -> list[str]:
         found_ids = session.scalars(statement).all() if statement is not None else []
         for ids in chunks(found_ids):
             session.execute(update(SoundRow).where(SoundRow.id.in_(ids)).values(current=current))
+            touch(session, ids)
         changed += found_ids
     return changed
 

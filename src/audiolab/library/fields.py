@@ -1,29 +1,55 @@
-"""What each field of a query means: how its values are read, and which rows they choose."""
+"""What each field of a query means: how its values are read, and which cards they choose."""
 
 from __future__ import annotations
 
 import difflib
-import math
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, exists, false, func, or_, select, true
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
-from audiolab.library.keys import canonical_key
-from audiolab.library.models import CollectionItemRow, CollectionRow, ResultRow, SetRow, SoundRow, TagRow, VectorRow
+from audiolab.library.cardmaking import word_value
+from audiolab.library.cardrows import CardRow, CardWordRow
+from audiolab.library.fieldtypes import (
+    BPM,
+    DATE,
+    FLAG,
+    KEY,
+    LENGTH,
+    NOTE,
+    NUMBER,
+    RATING,
+    FieldType,
+    chosen_between,
+    compatible_keys,
+)
+from audiolab.library.models import CollectionItemRow, CollectionRow
 from audiolab.library.query import Query, QueryError, Range, Term, Text, Value
 from audiolab.library.text import clean_text, fold_text
+from audiolab.library.textindex import Column, TextIndex
 
-__all__ = ["FIELDS", "Field", "condition"]
+__all__ = ["FIELDS", "Context", "Field", "condition"]
 
 Condition = ColumnElement[bool]
 _Fail = Callable[[str], QueryError]
-_Number = Callable[[str], float | None]
+_MODIFIERS = {"sort": "put sort: before or after all conditions", "limit": "put limit: before or after all conditions"}
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a query needs to know of the library that it is asked of."""
+
+    index: TextIndex
+    synonyms: Mapping[str, tuple[str, ...]]
+    """Words that mean others, as `word_value` writes them."""
+    saved: Callable[[str], tuple[str, Callable[[Context], ColumnElement[bool]]] | None]
+    """Gives a saved search by any spelling of its name: its name, and what makes its condition."""
+    inside: tuple[str, ...] = ()
+    """Names of the saved searches that are being read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +57,15 @@ class Field:
     """A field of the query language."""
 
     help: str
-    choose: Callable[[Value, _Fail], Condition]
+    choose: Callable[[Value, _Fail, Context], Condition]
+    column: InstrumentedAttribute[Any] | None = field(default=None)
+    """Its column of the card, for sorting."""
+    type: FieldType | None = None
+    examples: tuple[str, ...] = ()
 
 
-def condition(query: Query) -> Condition:
-    """Turn a query into a condition on `SoundRow`; values are always bound, never part of the SQL text.
+def condition(query: Query, context: Context) -> Condition:
+    """Turn a query into a condition on `CardRow`; values are always bound, never part of the SQL text.
 
     Raises
     ------
@@ -44,19 +74,19 @@ def condition(query: Query) -> Condition:
     """
     if not query.clauses:
         return true()
-    return or_(*(and_(*(_term(term, query.text) for term in clause.terms)) for clause in query.clauses))
+    return or_(*(and_(*(_term(term, query.text, context) for term in clause.terms)) for clause in query.clauses))
 
 
-def _term(term: Term, text: str) -> Condition:
+def _term(term: Term, text: str, context: Context) -> Condition:
     if term.field is None:
-        chosen = [_free_text(value) for value in term.values]
+        chosen = [_free_text(value, context) for value in term.values]
     else:
         known = FIELDS.get(term.field)
         if known is None:
-            near = difflib.get_close_matches(term.field, FIELDS, 1, 0.6)
+            near = difflib.get_close_matches(term.field, [*FIELDS, *_MODIFIERS], 1, 0.6)
             hint = f"; did you mean {near[0]!r}?" if near else "; put text with a colon in quotes"
-            raise QueryError(f"there is no field {term.field!r}{hint}", text, term.position)
-        chosen = [known.choose(value, partial(_error, text, value.position)) for value in term.values]
+            raise QueryError(f"there is no field {term.field!r}{_MODIFIERS.get(term.field, hint)}", text, term.position)
+        chosen = [known.choose(value, partial(_error, text, value.position), context) for value in term.values]
     either = or_(*chosen)
     # Not `NOT x`: that is null, and so false, where a column is null.
     return ~func.coalesce(either, False) if term.negated else either
@@ -66,7 +96,7 @@ def _error(query: str, position: int, message: str) -> QueryError:
     return QueryError(message, query, position)
 
 
-# ---- text ---------------------------------------------------------------------------------------
+# ---- words --------------------------------------------------------------------------------------
 
 
 def _plain(value: Value, fail: _Fail) -> str:
@@ -75,246 +105,236 @@ def _plain(value: Value, fail: _Fail) -> str:
     return clean_text(value.text)
 
 
+def _meanings(text: str, context: Context) -> tuple[str, ...]:
+    """Give a word and what it means besides."""
+    word = word_value(text)
+    return tuple(dict.fromkeys((word, *context.synonyms.get(word, ()))))
+
+
 def _like(column: InstrumentedAttribute[Any], text: str) -> Condition:
     return column.contains(fold_text(text), autoescape=True)
 
 
-def _same(column: InstrumentedAttribute[Any], text: str) -> Condition:
-    return func.lower(column) == text.lower()
-
-
-def _free_text(value: Value) -> Condition:
+def _free_text(value: Value, context: Context) -> Condition:
     text = clean_text(value.text if isinstance(value, Text) else str(value))
-    return _like(SoundRow.search, text) | _has_tag(func.lower(TagRow.label).contains(text.lower(), autoescape=True))
+    return or_(*(_in_texts(meaning, context) for meaning in dict.fromkeys((text, *_meanings(text, context)[1:]))))
 
 
-def _has_tag(which: Condition) -> Condition:
-    """Choose sounds with some tag that no person has denied."""
-    denial = aliased(TagRow)
-    denied = exists().where(denial.sound_id == TagRow.sound_id, denial.label == TagRow.label, denial.denied)
-    return exists().where(TagRow.sound_id == SoundRow.id, which, TagRow.denied.is_(False), ~denied)
+def _in_texts(text: str, context: Context, where: Column | None = None) -> Condition:
+    found = context.index.match(text, where)
+    if found is not None:
+        return found
+    return false() if where else _like(CardRow.name_key, text)  # signs alone: only names are looked through
 
 
-def _name(value: Value, fail: _Fail) -> Condition:
-    return _like(SoundRow.name_key, _plain(value, fail))
+def _texts(where: Column) -> Callable[[Value, _Fail, Context], Condition]:
+    return lambda value, fail, context: _in_texts(_plain(value, fail), context, where)
 
 
-def _song(value: Value, fail: _Fail) -> Condition:
-    text, song = _plain(value, fail), aliased(SoundRow)
+def _words(name: str, which: Condition) -> Condition:
+    return CardRow.number.in_(select(CardWordRow.number).where(CardWordRow.field == name, which))
+
+
+def _tag(value: Value, fail: _Fail, context: Context) -> Condition:
+    return _words("tag", CardWordRow.value.in_(_meanings(_plain(value, fail), context)))
+
+
+def _label(value: Value, fail: _Fail, context: Context) -> Condition:
+    return CardRow.label.in_(_meanings(_plain(value, fail), context))
+
+
+def _part_of(name: str) -> Callable[[Value, _Fail, Context], Condition]:
+    """Choose by a part of one of the words in a field."""
+    return lambda value, fail, _: _words(
+        name, CardWordRow.value.contains(word_value(_plain(value, fail)), autoescape=True)
+    )
+
+
+def _year(value: Value, fail: _Fail, _: Context) -> Condition:
+    low, high = (value.low, value.high) if isinstance(value, Range) else (value.text, value.text)
+    if any(text is not None and not re.fullmatch(r"\d{4}", text) for text in (low, high)):
+        raise fail("a year has four digits: year:1994, year:1990..1999")
+    bounds = [] if low is None else [CardWordRow.value >= low]
+    bounds += [] if high is None else [CardWordRow.value <= high]
+    return _words("year", and_(*bounds))
+
+
+def _choice(
+    column: InstrumentedAttribute[Any], what: str, *choices: str
+) -> Callable[[Value, _Fail, Context], Condition]:
+    def choose(value: Value, fail: _Fail, _: Context) -> Condition:
+        text = _plain(value, fail).lower()
+        if text not in choices:
+            near = difflib.get_close_matches(text, choices, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise fail(f"{what} is {', '.join(choices[:-1])} or {choices[-1]}, not {text!r}{hint}")
+        return column == text
+
+    return choose
+
+
+def _shape(value: Value, fail: _Fail, context: Context) -> Condition:
+    text = _plain(value, fail).lower().replace("oneshot", "one-shot")
+    return _choice(CardRow.shape, "a shape", "loop", "one-shot")(Text(text), fail, context)
+
+
+def _song(value: Value, fail: _Fail, _: Context) -> Condition:
+    text, song = _plain(value, fail), aliased(CardRow)
     named = or_(
         song.name_key.contains(fold_text(text), autoescape=True),
-        and_(song.id >= text, song.id < text + "g") if re.fullmatch("[0-9a-f]{4,}", text) else false(),
+        and_(song.sound_id >= text, song.sound_id < text + "g") if re.fullmatch("[0-9a-f]{4,}", text) else false(),
     )
-    songs = select(song.id).where(song.kind == "song", named)
-    return SoundRow.song_id.in_(songs) | SoundRow.id.in_(songs)
+    return CardRow.song.in_(select(song.number).where(song.kind == "song", named))
 
 
-def _kind(value: Value, fail: _Fail) -> Condition:
-    text = _plain(value, fail).lower()
-    if text not in {"song", "stem", "sample"}:
-        raise fail(f"a kind is song, stem or sample, not {text!r}")
-    return SoundRow.kind == text
+def _collection(value: Value, fail: _Fail, context: Context) -> Condition:
+    name = _plain(value, fail)
+    saved = context.saved(name)
+    if saved is not None:
+        spelled, choose = saved
+        if spelled in context.inside:
+            raise fail(f"the saved search {spelled!r} asks for itself")
+        return choose(Context(context.index, context.synonyms, context.saved, (*context.inside, spelled)))
+    items = (
+        select(CollectionItemRow.sound_id)
+        .join(CollectionRow, CollectionRow.id == CollectionItemRow.collection_id)
+        .where(func.lower(CollectionRow.name) == name.lower())
+    )
+    return CardRow.sound_id.in_(items)
 
 
-def _tag(value: Value, fail: _Fail) -> Condition:
-    return _has_tag(_same(TagRow.label, _plain(value, fail)))
+def _key(value: Value, fail: _Fail, _: Context) -> Condition:
+    text = _plain(value, fail)
+    try:
+        key = KEY.parse(text.removeprefix("~"))
+    except ValueError as error:
+        raise fail(str(error)) from None
+    return CardRow.key.in_(compatible_keys(key)) if text.startswith("~") else CardRow.key == key
 
 
-def _source(value: Value, fail: _Fail) -> Condition:
-    text = _plain(value, fail).lower()
-    if text not in {"human", "model", "import"}:
-        raise fail(f"a source is human, model or import, not {text!r}")
-    return SoundRow.label_source == text
-
-
-def _collection(value: Value, fail: _Fail) -> Condition:
-    named = select(CollectionItemRow.sound_id).join(CollectionRow).where(_same(CollectionRow.name, _plain(value, fail)))
-    return SoundRow.id.in_(named)
-
-
-def _key(value: Value, fail: _Fail) -> Condition:
-    key = canonical_key(_plain(value, fail))
-    if key is None:
-        raise fail("a key is written like Am, F#, Bb minor or 8A")
-    song = aliased(SoundRow)
-    songs = select(song.id).where(song.key == key)
-    return or_(SoundRow.key == key, and_(SoundRow.key.is_(None), SoundRow.song_id.in_(songs)))
-
-
-def _current(value: Value, fail: _Fail) -> Condition:
+def _current(value: Value, fail: _Fail, _: Context) -> Condition:
     text = _plain(value, fail).lower()
     if text not in {"yes", "no", "any"}:
         raise fail(f"current is yes, no or any, not {text!r}")
-    return true() if text == "any" else SoundRow.current.is_(text == "yes")
+    return true() if text == "any" else CardRow.current.is_(text == "yes")
 
 
-def _has(value: Value, fail: _Fail) -> Condition:
+_FILLED: Mapping[str, InstrumentedAttribute[Any]] = {
+    "label": CardRow.label,
+    "bpm": CardRow.bpm,
+    "key": CardRow.key,
+    "rating": CardRow.rating,
+    "root": CardRow.root_note,
+}
+
+
+def _has(value: Value, fail: _Fail, _: Context) -> Condition:
     text = _plain(value, fail).lower()
-    below = aliased(SoundRow)
-    simple: dict[str, Condition] = {
-        "label": SoundRow.label.is_not(None),
-        "bpm": SoundRow.bpm.is_not(None),
-        "key": SoundRow.key.is_not(None),
-        "tag": exists().where(TagRow.sound_id == SoundRow.id, TagRow.denied.is_(False)),
-        "stems": exists().where(below.parent_id == SoundRow.id, below.kind == "stem"),
-        "samples": exists().where(SetRow.parent_id == SoundRow.id),
-        "vector": exists().where(VectorRow.sound_id == SoundRow.id),
-        "collection": exists().where(CollectionItemRow.sound_id == SoundRow.id),
-    }
-    stage = {"notes": "midi"}.get(text, text)
-    return simple.get(text.removesuffix("s") if text in {"tags", "vectors"} else text, _result(stage))
-
-
-def _result(stage: str) -> Condition:
-    return exists().where(ResultRow.sound_id == SoundRow.id, ResultRow.stage == stage)
+    text = {"tags": "tag", "vectors": "vector", "stem": "stems", "sample": "samples", "notes": "midi"}.get(text, text)
+    if text in _FILLED:
+        return _FILLED[text].is_not(None)
+    if text == "tag":
+        return exists().where(CardWordRow.number == CardRow.number, CardWordRow.field == "tag")
+    if text == "collection":
+        return CardRow.sound_id.in_(select(CollectionItemRow.sound_id))
+    return _words("has", CardWordRow.value == text)
 
 
 # ---- numbers and dates --------------------------------------------------------------------------
 
 
-def _number(text: str) -> float | None:
+def _measured(column: InstrumentedAttribute[Any], kind: FieldType) -> Callable[[Value, _Fail, Context], Condition]:
+    def choose(value: Value, fail: _Fail, _: Context) -> Condition:
+        try:
+            if isinstance(value, Text):
+                low, high = kind.span(value.text)
+                return and_(column >= low, column < high)
+            return chosen_between(column, kind, value.low, value.high)
+        except ValueError as error:
+            raise fail(str(error)) from None
+
+    return choose
+
+
+def _root(value: Value, fail: _Fail, context: Context) -> Condition:
+    column = CardRow.root_note
+    if isinstance(value, Text) and re.fullmatch(r"[a-gA-G][#b]?", value.text.strip()):
+        note = int(NOTE.parse(f"{value.text.strip()}4")) % 12
+        return column.in_([float(note + 12 * octave) for octave in range(11)])
+    return _measured(column, NOTE)(value, fail, context)
+
+
+def _favourite(value: Value, fail: _Fail, _: Context) -> Condition:
     try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
+        wanted = FLAG.parse(_plain(value, fail))
+    except ValueError as error:
+        raise fail(str(error)) from None
+    return func.coalesce(CardRow.favourite, False).is_(wanted)
 
 
-def _length(text: str) -> float | None:
-    """Read seconds: 12, 0.5s, 250ms, 3:07, 1:02:03."""
-    if found := re.fullmatch(r"(?:(\d+):)?(\d+):(\d{1,2}(?:\.\d+)?)", text):
-        return int(found[1] or 0) * 3600 + int(found[2]) * 60 + float(found[3])
-    if text.endswith("ms"):
-        value = _number(text[:-2])
-        return None if value is None else value / 1000
-    return _number(text.removesuffix("s"))
-
-
-def _step(text: str) -> float:
-    """Half of the last digit's worth: `120` means 119.5 to 120.5, `0.25` means 0.245 to 0.255."""
-    digits = re.search(r"\.(\d+)", text)
-    return 0.5 * 10.0 ** -(len(digits[1]) if digits else 0) * (0.001 if text.endswith("ms") else 1)
-
-
-def _between(column: Any, value: Value, fail: _Fail, read: _Number, what: str) -> Condition:
-    def number(text: str) -> float:
-        found = read(text.strip())
-        if found is None:
-            raise fail(f"{text!r} is no {what}")
-        return found
-
-    if isinstance(value, Text):
-        middle, step = number(value.text), _step(value.text)
-        return and_(column >= middle - step, column < middle + step)
-    low = None if value.low is None else number(value.low)
-    high = None if value.high is None else number(value.high)
-    if low is not None and high is not None and low > high:
-        raise fail(f"this range is upside down: {value}")
-    return and_(true() if low is None else column >= low, true() if high is None else column <= high)
-
-
-def _bpm(value: Value, fail: _Fail) -> Condition:
-    song = aliased(SoundRow)
-    songs = select(song.id).where(_between(song.bpm, value, fail, _number, "tempo"))
-    own = _between(SoundRow.bpm, value, fail, _number, "tempo")
-    return or_(own, and_(SoundRow.bpm.is_(None), SoundRow.song_id.in_(songs)))
-
-
-def _duration(value: Value, fail: _Fail) -> Condition:
-    return _between(SoundRow.duration, value, fail, _length, "length (12, 0.5s, 250ms, 3:07)")
-
-
-def _confidence(value: Value, fail: _Fail) -> Condition:
-    return _between(SoundRow.label_confidence, value, fail, _number, "number")
-
-
-def _fact(name: str, read: _Number, what: str) -> Callable[[Value, _Fail], Condition]:
-    """Choose by a number among the facts that stages found."""
-    column = SoundRow.facts[name].as_float()
-    return lambda value, fail: _between(column, value, fail, read, what)
-
-
-_STEPS = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
-
-
-def _midi(text: str) -> float | None:
-    """Read a note: A2, F#3, Bb1 (A4 is 440 Hz), or its MIDI number."""
-    if found := re.fullmatch(r"([a-g])([#b]?)(-?\d)", text.strip().lower()):
-        return _STEPS[found[1]] + {"#": 1, "b": -1, "": 0}[found[2]] + 12 * (int(found[3]) + 1)
-    return _number(text)
-
-
-def _root(value: Value, fail: _Fail) -> Condition:
-    column = SoundRow.facts["root_note"].as_integer()
-    if isinstance(value, Text) and (found := re.fullmatch(r"([a-gA-G])([#b]?)", value.text.strip())):
-        note = _STEPS[found[1].lower()] + {"#": 1, "b": -1, "": 0}[found[2]]
-        same: Condition = column % 12 == note % 12
-        return same
-    return _between(column, value, fail, _midi, "note (A2, F#3, 57, or A for any octave)")
-
-
-def _shape(value: Value, fail: _Fail) -> Condition:
-    text = _plain(value, fail).lower()
-    if text not in {"loop", "one-shot", "oneshot"}:
-        raise fail(f"a shape is loop or one-shot, not {text!r}")
-    same: Condition = SoundRow.facts["kind"].as_string() == text.replace("oneshot", "one-shot")
-    return same
-
-
-def _word(value: Value, fail: _Fail) -> Condition:
-    found: Condition = SoundRow.facts["word"].as_string().icontains(_plain(value, fail), autoescape=True)
-    return found
-
-
-def _period(text: str, fail: _Fail) -> tuple[datetime, datetime]:
-    """Give the beginning and the (exclusive) end of a year, month, day or minute, in UTC."""
-    found = re.fullmatch(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2})(?:T(\d{1,2}):(\d{2}))?)?)?", text)
-    try:
-        if found is None:
-            raise ValueError
-        year, month, day, hour, minute = (None if part is None else int(part) for part in found.groups())
-        start = datetime(year or 0, month or 1, day or 1, hour or 0, minute or 0, tzinfo=UTC)
-        if month is None:
-            return start, start.replace(year=start.year + 1)
-        if day is None:
-            return start, start.replace(year=start.year + start.month // 12, month=start.month % 12 + 1)
-        return start, start + (timedelta(days=1) if hour is None else timedelta(minutes=1))
-    except (ValueError, OverflowError):
-        raise fail(f"{text!r} is no date (2026, 2026-11, 2026-11-22, 2026-11-22T18:30)") from None
-
-
-def _added(value: Value, fail: _Fail) -> Condition:
-    if isinstance(value, Text):
-        start, stop = _period(value.text, fail)
-        return and_(SoundRow.added_at >= start, SoundRow.added_at < stop)
-    after = true() if value.low is None else SoundRow.added_at >= _period(value.low, fail)[0]
-    before = true() if value.high is None else SoundRow.added_at < _period(value.high, fail)[1]
-    return and_(after, before)
+def _measure(help: str, column: InstrumentedAttribute[Any], kind: FieldType, *examples: str) -> Field:
+    return Field(help, _measured(column, kind), column, kind, examples)
 
 
 FIELDS: dict[str, Field] = {
-    "kind": Field("song, stem or sample", _kind),
-    "label": Field(
-        "what the sound is: a person's word before a model's", lambda v, f: _same(SoundRow.label, _plain(v, f))
+    "kind": Field(
+        "song, stem or sample", _choice(CardRow.kind, "a kind", "song", "stem", "sample"), CardRow.kind,
+        examples=("kind:song,stem",),
     ),
-    "tag": Field("any tag that nobody denied", _tag),
-    "name": Field("part of the name", _name),
-    "song": Field("part of the name, or the id, of the song that it belongs to", _song),
-    "stem": Field("drums, bass, vocals, ...", lambda v, f: _same(SoundRow.stem, _plain(v, f))),
-    "bpm": Field("tempo, its own or its song's: 120, 120..130", _bpm),
-    "key": Field("musical key, its own or its song's: Am, F#, 8A", _key),
-    "duration": Field("length: ..0.5, 250ms, 3:07..", _duration),
-    "root": Field("root note of a one-shot: A2, F#1..C3, 57, A (any octave)", _root),
-    "shape": Field("one-shot or loop", _shape),
-    "brightness": Field("centre of its spectrum in hertz: ..500, 4000..", _fact("brightness_hz", _number, "number")),
-    "noisiness": Field("0 tones only, 1 noise only: ..0.1", _fact("noisiness", _number, "number")),
-    "attack": Field("how long it takes to rise: ..5ms", _fact("attack_s", _length, "time (0.1, 5ms)")),
-    "decay": Field("how long it takes to fall by 20 dB: 0.5..", _fact("decay_s", _length, "time (0.1, 5ms)")),
-    "word": Field("part of the sung word that it was cut at", _word),
-    "added": Field("when: 2026, 2026-11..2026-12, 2026-11-22..", _added),
-    "collection": Field("in the collection of that name", _collection),
-    "source": Field("who gave the label: human, import or model", _source),
-    "confidence": Field("how sure the label is: ..0.5", _confidence),
-    "has": Field("label, tag, bpm, key, stems, samples, vector, collection, notes, or a stage's result", _has),
-    "current": Field("no: superseded sounds; any: these too; default: yes", _current),
-}
+    "label": Field(
+        "what the sound is: a person's word before a model's", _label, CardRow.label, examples=("label:kick,snare",)
+    ),
+    "tag": Field("any tag that nobody denied", _tag, examples=("^tag:reject",)),
+    "name": Field(
+        "part of the name", lambda v, fail, _: _like(CardRow.name_key, _plain(v, fail)), CardRow.name_key,
+        examples=("name:808",),
+    ),
+    "song": Field(
+        "part of the name, or the id, of the song that it belongs to", _song, CardRow.song, examples=('song:"my song"',)
+    ),
+    "stem": Field(
+        "drums, bass, vocals, ...", lambda v, fail, _: CardRow.stem == _plain(v, fail).lower(), CardRow.stem,
+        examples=("stem:drums",),
+    ),
+    "artist": Field("part of the artist that the file names", _part_of("artist"), examples=("artist:jane",)),
+    "album": Field("part of the album that the file names", _part_of("album"), examples=("album:live",)),
+    "genre": Field("part of the genre that the file names", _part_of("genre"), examples=("genre:house",)),
+    "year": Field("year that the file names", _year, examples=("year:1994", "year:1990..1999")),
+    "note": Field("words in its notes and comments", _texts("notes"), examples=("note:compress",)),
+    "lyrics": Field("words that are sung in it", _texts("lyrics"), examples=('lyrics:"you and me"',)),
+    "word": Field("part of the sung word that it was cut at", _part_of("word"), examples=("word:love",)),
+    "bpm": _measure("tempo, its own or its song's", CardRow.bpm, BPM, "bpm:120", "bpm:120..130"),
+    "key": Field(
+        "musical key, its own or its song's; ~ takes those that mix well with it too", _key, CardRow.key, KEY,
+        ("key:Am", "key:F#", "key:8A", "key:~Am"),
+    ),
+    "duration": _measure("length", CardRow.duration, LENGTH, "duration:..0.5", "duration:250ms", "duration:3:07.."),
+    "root": Field(
+        "root note of a one-shot", _root, CardRow.root_note, NOTE, ("root:A2", "root:E1..E2", "root:57", "root:F#")
+    ),
+    "shape": Field("one-shot or loop", _shape, CardRow.shape, examples=("shape:loop",)),
+    "loudness": _measure("loudness in LUFS", CardRow.lufs, NUMBER, "loudness:-14..-8"),
+    "brightness": _measure("centre of its spectrum in hertz", CardRow.brightness, NUMBER, "brightness:4000.."),
+    "noisiness": _measure("0 tones only, 1 noise only", CardRow.noisiness, NUMBER, "noisiness:..0.1"),
+    "attack": _measure("how long it takes to rise", CardRow.attack, LENGTH, "attack:..5ms"),
+    "decay": _measure("how long it takes to fall by 20 dB", CardRow.decay, LENGTH, "decay:0.5.."),
+    "start": _measure("where it begins in what it was cut from", CardRow.start, LENGTH, "start:1:00..2:00"),
+    "rate": _measure("frames a second", CardRow.sample_rate, NUMBER, "rate:44100"),
+    "channels": _measure("number of channels", CardRow.channels, NUMBER, "channels:1"),
+    "added": _measure("when it came", CardRow.added_at, DATE, "added:2026-11..", "added:today", "added:-7d.."),
+    "rating": _measure("a person's stars, 1 to 5", CardRow.rating, RATING, "rating:4.."),
+    "favourite": Field("marked by a person", _favourite, CardRow.favourite, FLAG, ("favourite:yes",)),
+    "collection": Field(
+        "in the collection, or found by the saved search, of that name", _collection, examples=('collection:"my kit"',)
+    ),
+    "source": Field(
+        "who gave the label", _choice(CardRow.label_source, "a source", "human", "import", "model"),
+        CardRow.label_source, examples=("source:model",),
+    ),
+    "confidence": _measure("how sure the label is, 0 to 1", CardRow.confidence, NUMBER, "confidence:..0.5"),
+    "has": Field(
+        "label, tag, bpm, key, rating, root, stems, samples, vector, collection, or a stage's result", _has,
+        examples=("has:lyrics", "^has:label"),
+    ),
+    "current": Field("no: superseded sounds; any: these too", _current, examples=("current:any",)),
+}  # fmt: skip

@@ -18,7 +18,7 @@ from audiolab.library.ids import derived_id, set_id, view_id
 from audiolab.library.media import MediaStore
 from audiolab.library.models import DocumentRow, ResultRow, SetItemRow, SetRow, SoundRow, TagRow, VectorRow
 from audiolab.library.records import Record
-from audiolab.library.store import Store
+from audiolab.library.store import Store, touch
 
 __all__ = ["fold", "reuse"]
 
@@ -295,6 +295,7 @@ def _put_tags(session: Session, record: Record, sound: SoundRow, used_at: dateti
         before.update({row[0]: row[1] for row in session.execute(newest)})
     stale = [unit for unit in units if unit not in before or before[unit] <= used_at]
     for ids in chunks(stale):
+        touch(session, ids)
         session.execute(
             delete(TagRow).where(TagRow.sound_id.in_(ids), TagRow.source == "model", TagRow.stage == record.stage)
         )

@@ -19,8 +19,9 @@ from audiolab.library.adding import Kind, Progress, add_paths
 from audiolab.library.adding_stems import add_stems
 from audiolab.library.addreport import AddReport
 from audiolab.library.archives import is_zip
+from audiolab.library.cardrows import CardRow
+from audiolab.library.cards import ensure, refresh_touched
 from audiolab.library.collections import Collection, Collections
-from audiolab.library.derived import visible
 from audiolab.library.edits import Edits
 from audiolab.library.fsck import FsckReport, fsck
 from audiolab.library.journal import Journal
@@ -28,7 +29,8 @@ from audiolab.library.lists import SoundList
 from audiolab.library.lookups import Lookups
 from audiolab.library.media import FileMediaStore, MediaStore
 from audiolab.library.models import ResultRow, RunRow, SoundRow, VectorRow
-from audiolab.library.places import DATABASE, refuse_bad_place
+from audiolab.library.paging import PagedRows
+from audiolab.library.places import DATABASE, chosen_database, identify, refuse_bad_place
 from audiolab.library.query import Query
 from audiolab.library.runlog import RunLog
 from audiolab.library.scratch import clear_abandoned
@@ -54,6 +56,10 @@ class Library(Lookups, Edits, Journal):
         Default: the setting `library`.
     actor : str, optional
         Who makes changes, for the history; default: the user's login name.
+    database : str, optional
+        URL of a PostgreSQL database for the catalog, `postgresql://user:password@host/name`; the folder then holds
+        the files only. Default: the setting `database` where it fits (the default library, or a folder whose
+        catalog is known to be on PostgreSQL), else a SQLite file in the folder.
 
     Attributes
     ----------
@@ -61,6 +67,8 @@ class Library(Lookups, Edits, Journal):
         The folder. It holds no absolute paths: closed, it can be copied or moved.
     media : MediaStore
         The files.
+    id : str
+        What tells it from other libraries; a copy has the same.
     warnings : list of str
         What was wrong when it was opened, such as a torn record.
 
@@ -70,18 +78,23 @@ class Library(Lookups, Edits, Journal):
         If the folder is something else, lies on a network file system, or was written by a newer audiolab.
     """
 
-    def __init__(self, path: str | Path | None = None, *, actor: str | None = None) -> None:
+    def __init__(
+        self, path: str | Path | None = None, *, actor: str | None = None, database: str | None = None
+    ) -> None:
         settings = get_settings()
         self.path = settings.path(settings.library if path is None else path).absolute()
         try:
-            refuse_bad_place(self.path)
+            url = chosen_database(self.path, database)
+            refuse_bad_place(self.path, catalog_inside=url is None)
             for name in ("media", "records", "tmp", "cache"):
                 (self.path / name).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise CatalogError(f"cannot make a library in {str(self.path)!r}: {error.strerror or error}") from error
         self.actor = actor or _login()
         self.media: MediaStore = FileMediaStore(self.path / "media")
-        self.store = Store(self.path / DATABASE)
+        self.store = Store(self.path / DATABASE if url is None else url, before_commit=refresh_touched)
+        self.id = identify(self.store, self.path)
+        ensure(self.store)
         self._runs = RunLog(self.store)
         self.warnings: list[str] = []
         clear_abandoned(self.tmp_dir, "add")
@@ -193,8 +206,8 @@ class Library(Lookups, Edits, Journal):
             If the query cannot be understood; the message says where.
         """
         with self.store.transaction(write=False) as session:
-            rows = search(session, text, limit)
-        return SoundList(self, rows)
+            numbers = search(session, text, limit)
+        return SoundList(self, PagedRows(self.store, numbers))
 
     @property
     def songs(self) -> SoundList:
@@ -226,10 +239,11 @@ class Library(Lookups, Edits, Journal):
     def stats(self) -> dict[str, Any]:
         """Count what is there: sounds by kind, labels, seconds of songs, bytes, results, runs, collections."""
         with self.store.transaction(write=False) as session:
-            kinds = session.execute(select(SoundRow.kind, func.count()).where(visible()).group_by(SoundRow.kind))
+            kinds = session.execute(select(CardRow.kind, func.count()).where(CardRow.shown).group_by(CardRow.kind))
             labels = session.execute(
                 select(SoundRow.label, func.count())
-                .where(visible(), SoundRow.label.is_not(None))
+                .join(CardRow, CardRow.sound_id == SoundRow.id)
+                .where(CardRow.shown, SoundRow.label.is_not(None))
                 .group_by(SoundRow.label)
                 .order_by(func.count().desc(), SoundRow.label)
             )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, overload
 
 from audiolab.errors import MissingDependency
+from audiolab.library.paging import PagedRows
 from audiolab.library.tables import html_table, seconds_text
 
 if TYPE_CHECKING:
@@ -22,21 +24,31 @@ _SHOWN = 25
 
 
 class SoundList(Sequence["Sound"]):
-    """Some sounds of a library, in order."""
+    """Some sounds of a library, in order: those that there were when it was asked for.
 
-    def __init__(self, library: Library, rows: Iterable[SoundRow], title: str = "sounds") -> None:
+    Parameters
+    ----------
+    library : Library
+        Where they are.
+    rows : iterable of SoundRow, or PagedRows
+        Their rows; paged ones are read when they are looked at.
+    title : str
+        What to call them.
+    """
+
+    def __init__(self, library: Library, rows: Iterable[SoundRow] | PagedRows, title: str = "sounds") -> None:
         self.library, self.title = library, title
-        self._rows = list(rows)
+        self._rows: Sequence[SoundRow] = rows if isinstance(rows, PagedRows) else list(rows)
 
     @property
     def ids(self) -> list[str]:
         """Their ids."""
-        return [row.id for row in self._rows]
+        return self._rows.ids() if isinstance(self._rows, PagedRows) else [row.id for row in self._rows]
 
     @property
     def seconds(self) -> float:
         """Their length together."""
-        return sum(row.duration for row in self._rows)
+        return self._rows.seconds() if isinstance(self._rows, PagedRows) else sum(row.duration for row in self._rows)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -54,7 +66,7 @@ class SoundList(Sequence["Sound"]):
         return (self._sound(row) for row in self._rows)
 
     def __contains__(self, sound: object) -> bool:
-        return getattr(sound, "id", sound) in {row.id for row in self._rows}
+        return getattr(sound, "id", sound) in self.ids
 
     def _sound(self, row: SoundRow) -> Sound:
         from audiolab.library.sounds import Sound
@@ -79,7 +91,7 @@ class SoundList(Sequence["Sound"]):
         MissingDependency
             If pandas is not installed.
         """
-        return to_frame(self.library, self._rows)
+        return to_frame(self.library, list(self._rows))
 
     def __repr__(self) -> str:
         return f"<{len(self)} {self.title}>"
@@ -88,7 +100,7 @@ class SoundList(Sequence["Sound"]):
         rows = [
             (row.id[:10], row.kind, row.name, row.stem, row.label, row.label_confidence, row.bpm, row.key,
              seconds_text(row.duration), row.sample_rate, row.channels)
-            for row in self._rows[:_SHOWN]
+            for row in islice(self._rows, _SHOWN)
         ]  # fmt: skip
         header = ("id", "kind", "name", "stem", "label", "confidence", "bpm", "key", "length", "rate", "channels")
         more = len(self) - _SHOWN

@@ -28,16 +28,22 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 __all__ = [
     "Base",
+    "Big",
     "CollectionItemRow",
     "CollectionRow",
     "DocumentRow",
+    "FileRow",
+    "FolderRow",
+    "Id",
     "JobRow",
+    "MetaRow",
     "OpRow",
     "ResultRow",
     "RunRow",
     "SetItemRow",
     "SetRow",
     "SoundRow",
+    "SynonymRow",
     "TagRow",
     "Utc",
     "VectorRow",
@@ -86,7 +92,7 @@ class SoundRow(Base):
     __tablename__ = "sound"
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)
-    kind: Mapped[str] = mapped_column(String(16), index=True)
+    kind: Mapped[str] = mapped_column(String(16))
     name: Mapped[str]
     stem: Mapped[str | None] = mapped_column(String(64))
     content_id: Mapped[str | None] = mapped_column(Id, index=True)
@@ -115,7 +121,7 @@ class SoundRow(Base):
     """What is done to it when it is read or exported; see `audiolab.audio.Render`."""
     result_key: Mapped[str | None] = mapped_column(Id, index=True)
     """How it was made; null for what was added."""
-    added_at: Mapped[datetime] = mapped_column(index=True)
+    added_at: Mapped[datetime]
     original_name: Mapped[str | None]
     origin: Mapped[str | None]
     """Path within the folder or zip that was added; never absolute."""
@@ -124,20 +130,20 @@ class SoundRow(Base):
     deleted_at: Mapped[datetime | None]
     current: Mapped[bool] = mapped_column(Boolean, default=True)
     """Derived: false once a newer result took the place of the one that made it."""
-    duration: Mapped[float] = mapped_column(Float, index=True)
+    duration: Mapped[float] = mapped_column(Float)
     """Derived: seconds."""
-    bpm: Mapped[float | None] = mapped_column(Float, index=True)
+    bpm: Mapped[float | None] = mapped_column(Float)
     """Derived: tempo, with the user's correction."""
-    key: Mapped[str | None] = mapped_column(String(8), index=True)
+    key: Mapped[str | None] = mapped_column(String(8))
     """Derived: musical key, canonical (`Am`, `F#`)."""
-    label: Mapped[str | None] = mapped_column(String(255), index=True)
+    label: Mapped[str | None] = mapped_column(String(255))
     """Derived: the label that counts, a person's before a model's."""
     label_confidence: Mapped[float | None] = mapped_column(Float)
     label_source: Mapped[str | None] = mapped_column(String(16))
-    name_key: Mapped[str] = mapped_column(Text, default="")
-    """Derived: the name in the form in which texts are compared."""
-    search: Mapped[str] = mapped_column(Text, default="")
-    """Derived: everything that free text looks through."""
+    rating: Mapped[int | None] = mapped_column(Integer)
+    """Derived: 1 to 5, from the overlay `fields`, as are the next two."""
+    favourite: Mapped[bool | None] = mapped_column(Boolean)
+    note: Mapped[str | None]
 
 
 class SetRow(Base):
@@ -185,7 +191,7 @@ class TagRow(Base):
     result_key: Mapped[str | None] = mapped_column(Id)
     created_at: Mapped[datetime]
 
-    __table_args__ = (Index("ix_tag_label_sound_id", "label", "sound_id"),)
+    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012
 
 
 class DocumentRow(Base):
@@ -213,6 +219,10 @@ class OpRow(Base):
     target: Mapped[str] = mapped_column(Text, index=True)
     before: Mapped[dict[str, Any] | None]
     after: Mapped[dict[str, Any] | None]
+    group: Mapped[str | None] = mapped_column(String(32), index=True)
+    """What was done at once shares it, and is undone at once."""
+    undoes: Mapped[str | None] = mapped_column(String(32))
+    """The group that this one takes back."""
 
 
 class ResultRow(Base):
@@ -264,6 +274,8 @@ class CollectionRow(Base):
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
     name: Mapped[str] = mapped_column(String(255), unique=True)
+    query: Mapped[str | None]
+    """Of a saved search; its sounds are what this finds."""
     created_at: Mapped[datetime]
 
 
@@ -315,3 +327,53 @@ class JobRow(Base):
     seconds: Mapped[float | None] = mapped_column(Float)
     engine: Mapped[str | None] = mapped_column(String(128))
     notes: Mapped[list[Any]] = mapped_column(default=list)
+
+
+class MetaRow(Base):
+    """What holds for the whole library."""
+
+    __tablename__ = "meta"
+
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    value: Mapped[dict[str, Any]]
+
+
+class SynonymRow(Base):
+    """A word of the user that finds another: `bd` finds kick."""
+
+    __tablename__ = "synonym"
+
+    word: Mapped[str] = mapped_column(String(255), primary_key=True)
+    means: Mapped[str] = mapped_column(String(255))
+
+
+class FolderRow(Base):
+    """A folder on the user's disk; where it lies on this machine is in `places.json`, never here."""
+
+    __tablename__ = "folder"
+
+    name: Mapped[str] = mapped_column(String(255), primary_key=True)
+    mode: Mapped[str] = mapped_column(String(16), default="copy")
+    """copy: its files were copied into the store. reference: they are used where they lie."""
+    kind: Mapped[str] = mapped_column(String(16), default="auto")
+    rule: Mapped[str | None]
+    """How tags are read from names in it."""
+    watched: Mapped[bool] = mapped_column(Boolean, default=False)
+    added_at: Mapped[datetime]
+
+
+class FileRow(Base):
+    """A file in such a folder, as it was last seen."""
+
+    __tablename__ = "file"
+
+    folder: Mapped[str] = mapped_column(String(255), ForeignKey("folder.name", ondelete="CASCADE"), primary_key=True)
+    path: Mapped[str] = mapped_column(Text, primary_key=True)
+    """Relative to the folder, with forward slashes."""
+    size: Mapped[int] = mapped_column(Big)
+    mtime_ns: Mapped[int] = mapped_column(Big)
+    media: Mapped[str | None] = mapped_column(Id, index=True)
+    sound_id: Mapped[str | None] = mapped_column(Id, index=True)
+    status: Mapped[str] = mapped_column(String(16), default="")
+    why: Mapped[str] = mapped_column(Text, default="")
+    seen_at: Mapped[datetime]

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import secrets
 from pathlib import Path
 
+from audiolab.audio import atomic_path
+from audiolab.config import get_settings
 from audiolab.errors import CatalogError
+from audiolab.library.models import MetaRow
+from audiolab.library.store import Store
 
-__all__ = ["DATABASE", "OUR_NAMES", "network_filesystem", "refuse_bad_place"]
+__all__ = ["DATABASE", "MARKER", "OUR_NAMES", "chosen_database", "identify", "network_filesystem", "refuse_bad_place"]
 
 DATABASE = "library.db"
+MARKER = "catalog.json"
+"""Says that the catalog of a folder is on PostgreSQL, and which library it is; holds neither address nor password."""
 OUR_NAMES = frozenset(
-    {DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal", "media", "records", "tmp", "cache"}
-)
+    {
+        DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal", "media", "records", "tmp", "cache",
+        "backups", "lost+found", "places.json", "catalog.json",
+    }
+)  # fmt: skip
 _NETWORK = frozenset(
     {
         "nfs", "nfs4", "cifs", "smb", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "gpfs", "beegfs",
@@ -50,22 +61,87 @@ def network_filesystem(path: str | Path, mounts: str) -> str | None:
     return found if found in _NETWORK else None
 
 
-def refuse_bad_place(folder: Path) -> None:
-    """Raise `CatalogError` if `folder` cannot hold a library."""
+def refuse_bad_place(folder: Path, *, catalog_inside: bool = True) -> None:
+    """Raise `CatalogError` if `folder` cannot hold a library, or not its catalog."""
     if folder.exists() and not folder.is_dir():
         raise CatalogError(f"{str(folder)!r} is a file; a library is a folder")
     mounts = Path("/proc/mounts")
-    if mounts.is_file():
+    if catalog_inside and mounts.is_file():
         kind = network_filesystem(os.path.realpath(folder), mounts.read_text("utf-8", "surrogateescape"))
         if kind is not None:
             raise CatalogError(
                 f"{str(folder)!r} lies on a network file system ({kind}), where SQLite can lose data. "
-                "Keep the library on a local disk, or use a PostgreSQL catalog for several machines."
+                "Keep the library on a local disk; for several machines, put its catalog on PostgreSQL "
+                "(AUDIOLAB_DATABASE=postgresql://user@host/name)."
             )
-    if folder.is_dir() and not (folder / DATABASE).exists():
+    if folder.is_dir() and not (folder / DATABASE).exists() and not (folder / MARKER).exists():
         others = sorted(p.name for p in folder.iterdir() if p.name not in OUR_NAMES and not p.name.startswith("."))
         if others:
             raise CatalogError(
                 f"{str(folder)!r} is not a library and not empty (it holds {others[0]!r}"
                 f"{' and more' if len(others) > 1 else ''}); give a new folder, and `add` this one to it"
             )
+
+
+def chosen_database(folder: Path, database: str | None) -> str | None:
+    """Give the URL of the catalog of the library in `folder`; None for a SQLite file inside.
+
+    Raises
+    ------
+    CatalogError
+        If the catalog of this folder is elsewhere and nobody says where.
+    """
+    if database is not None:
+        if (folder / DATABASE).exists():
+            raise CatalogError(
+                f"{str(folder)!r} has its catalog inside ({DATABASE}); to move it to PostgreSQL make a backup and "
+                "load that with the database's URL"
+            )
+        return database
+    settings = get_settings()
+    if (folder / MARKER).exists():
+        if settings.database is None:
+            raise CatalogError(
+                f"the catalog of {str(folder)!r} is on PostgreSQL; give its URL (database=..., or AUDIOLAB_DATABASE)"
+            )
+        return settings.database
+    if (folder / DATABASE).exists() or folder != settings.path(settings.library).absolute():
+        return None
+    return settings.database
+
+
+def identify(store: Store, folder: Path) -> str:
+    """Give a library's id, made when it is opened for the first time.
+
+    Raises
+    ------
+    CatalogError
+        If a catalog on PostgreSQL is that of another folder.
+    """
+    with store.transaction(write=False) as session:
+        row = session.get(MetaRow, "library")
+    if row is None:
+        with store.transaction() as session:
+            row = session.get(MetaRow, "library")
+            if row is None:
+                row = MetaRow(key="library", value={"id": secrets.token_hex(16)})
+                session.add(row)
+    identity = str(row.value["id"])
+    if store.path is None:
+        _mark(folder / MARKER, identity, store.where)
+    return identity
+
+
+def _mark(marker: Path, identity: str, where: str) -> None:
+    if marker.exists():
+        try:
+            known = json.loads(marker.read_text("utf-8"))["library"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise CatalogError(
+                f"{str(marker)!r} is damaged ({error}); it should name the library {identity}"
+            ) from error
+        if known != identity:
+            raise CatalogError(f"the catalog {where!r} is of another library than the folder {str(marker.parent)!r}")
+        return
+    with atomic_path(marker) as temporary:
+        temporary.write_text(json.dumps({"catalog": "postgresql", "library": identity}), encoding="utf-8")

@@ -1,24 +1,53 @@
-"""The only module that opens a database: engine, pragmas, one `transaction()`, schema versions."""
+"""The only module that opens catalogs: one `transaction()`, and which sounds a transaction has touched."""
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
+from sqlalchemy import event, inspect, text
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
 from audiolab.errors import CatalogError
+from audiolab.library.engines import WRITE, postgres_engine, postgres_url, sqlite_engine, translated
+from audiolab.library.migrating import HEAD, upgrade
+from audiolab.library.models import CollectionItemRow, DocumentRow, ResultRow, SetRow, SoundRow, TagRow, VectorRow
 
-__all__ = ["HEAD", "Store"]
+__all__ = ["HEAD", "CatalogSession", "Store", "touch", "touched"]
 
-HEAD = "0001"
-"""Schema version of this code; equals the newest migration (a test holds it)."""
-_BUSY_SECONDS = 60.0
+_TOUCHED = "touched"
+
+
+class CatalogSession(Session):
+    """A session that remembers which sounds it changed."""
+
+
+def touch(session: Session, sound_ids: Iterable[str]) -> None:
+    """Say that sounds changed; needed after statements that change rows without loading them."""
+    session.info.setdefault(_TOUCHED, set()).update(sound_ids)
+
+
+def touched(session: Session) -> set[str]:
+    """Give the sounds that changed since this was last asked."""
+    ids: set[str] = session.info.pop(_TOUCHED, set())
+    return ids
+
+
+@event.listens_for(CatalogSession, "before_flush")
+def _remember(session: Session, *_: Any) -> None:
+    ids: set[str] = session.info.setdefault(_TOUCHED, set())
+    for row in (*session.new, *session.dirty, *session.deleted):
+        if isinstance(row, SoundRow):
+            ids.add(row.id)
+            if row.kind == "stem" and row.parent_id:
+                ids.add(row.parent_id)
+        elif isinstance(row, (TagRow, DocumentRow, CollectionItemRow, VectorRow, ResultRow)):
+            ids.add(row.sound_id)
+        elif isinstance(row, SetRow):
+            ids.add(row.parent_id)
 
 
 class Store:
@@ -26,21 +55,36 @@ class Store:
 
     Parameters
     ----------
-    path : path-like
-        SQLite file; made if missing, upgraded if older than the code.
+    place : path-like or str
+        SQLite file (made if missing), or the URL of a PostgreSQL database. Older schemas are upgraded.
+    before_commit : callable, optional
+        Called with the session at the end of each writing transaction.
+
+    Attributes
+    ----------
+    path : Path or None
+        The SQLite file.
+    where : str
+        What to call it in messages; holds no password.
 
     Raises
     ------
     CatalogError
-        If it is no audiolab catalog, is newer than this code, damaged, locked or read-only.
+        If it is no audiolab catalog, is newer than this code, damaged, locked, read-only or not reachable.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        self.engine = _sqlite_engine(self.path)
+    def __init__(self, place: str | Path, *, before_commit: Callable[[Session], None] | None = None) -> None:
         self.closed = False
+        self._before_commit = before_commit
+        self.path: Path | None = None
+        if isinstance(place, str) and "://" in place:
+            url = postgres_url(place)
+            self.where, self.engine = url.render_as_string(hide_password=True), postgres_engine(url)
+        else:
+            self.path = Path(place)
+            self.where, self.engine = str(self.path), sqlite_engine(self.path)
         try:
-            self._upgrade()
+            upgrade(self.engine, self.where, self.path)
         except BaseException:
             self.close()
             raise
@@ -55,13 +99,15 @@ class Store:
             Take the write lock at once, so that what was read cannot change before it is written.
         """
         if self.closed:
-            raise CatalogError(f"the library {str(self.path.parent)!r} is closed; open it again")
-        with _translated(self.path):
-            connection = self.engine.connect().execution_options(audiolab_write=write)
+            raise CatalogError(f"the library {self.where!r} is closed; open it again")
+        with translated(self.where):
+            connection = self.engine.connect().execution_options(**{WRITE: write})
             try:
-                with connection.begin(), Session(connection, expire_on_commit=False) as session:
+                with connection.begin(), CatalogSession(connection, expire_on_commit=False) as session:
                     yield session
                     session.flush()
+                    if write and self._before_commit is not None:
+                        self._before_commit(session)
             finally:
                 connection.close()
 
@@ -70,10 +116,17 @@ class Store:
         self.closed = True
         self.engine.dispose()
 
+    def analyze(self) -> None:
+        """Let the database count what lies where, so that it finds the best way to an answer."""
+        with self.transaction() as session:
+            session.execute(text("ANALYZE"))
+
     def problems(self) -> list[str]:
         """Let the database check itself: pages, indexes and foreign keys."""
+        if self.path is None:
+            return self._dangling_keys()
         found = []
-        with _translated(self.path), self.engine.connect() as connection:
+        with translated(self.where), self.engine.connect() as connection:
             try:
                 rows = connection.execute(text("PRAGMA integrity_check(20)")).scalars().all()
                 found += [f"database: {row}" for row in rows if row != "ok"]
@@ -83,96 +136,22 @@ class Store:
                 found.append(f"database: {error.orig}")
         return found
 
-    def _upgrade(self) -> None:
-        with _translated(self.path), self.engine.connect() as connection:
-            if _version(connection) == HEAD:
-                return
-        writing = self.engine.execution_options(audiolab_write=True)
-        with _translated(self.path), writing.begin() as connection:
-            # Look again under the write lock: another process may have been faster.
-            version = _version(connection)
-            if version != HEAD:
-                _migrate(connection, version, self.path)
+    def _dangling_keys(self) -> list[str]:
+        """PostgreSQL checks pages and keys itself; a key that is not valid was switched off by somebody."""
+        with translated(self.where), self.engine.connect() as connection:
+            constraints = connection.execute(
+                text(
+                    "SELECT conname FROM pg_constraint WHERE NOT convalidated "
+                    "AND connamespace = current_schema()::regnamespace"
+                )
+            )
+            return [f"the constraint {name} does not hold" for name in constraints.scalars()]
 
-
-def _version(connection: Connection) -> str | None:
-    tables = set(connection.dialect.get_table_names(connection))
-    if "alembic_version" in tables:
-        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-    if tables:
-        raise CatalogError(f"the database is no audiolab catalog (it has the table {min(tables)!r})")
-    return None
-
-
-def _migrate(connection: Connection, version: str | None, path: Path) -> None:
-    from alembic import command
-    from alembic.config import Config
-    from alembic.script import ScriptDirectory
-
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if version is not None and version not in known:
-        raise CatalogError(
-            f"{str(path)!r} was written by a newer audiolab (schema {version}; this one knows up to {HEAD}): "
-            "update audiolab"
-        )
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
-
-
-@contextmanager
-def _translated(path: Path) -> Iterator[None]:
-    """Turn what the driver says into a `CatalogError` with advice."""
-    try:
-        yield
-    except IntegrityError as error:
-        raise CatalogError(f"the catalog refused a change: {error.orig}") from error
-    except (OperationalError, DatabaseError) as error:
-        said = str(error.orig)
-        advice = next((text_ for sign, text_ in _ADVICE.items() if sign in said), "")
-        raise CatalogError(f"{str(path)!r}: {said}{advice}") from error
-
-
-_ADVICE = {
-    "locked": f": another process held it for more than {_BUSY_SECONDS:.0f} s; wait for it or end it",
-    "disk is full": ": free some space; nothing was changed",
-    "readonly": ": the folder or file is read-only for you",
-    "unable to open": ": is the folder there and writable?",
-    "malformed": ": the file is damaged; load a backup, or rebuild it from records in a new library",
-    "not a database": ": the file is damaged or something else",
-}
-
-
-def _sqlite_engine(path: Path) -> Engine:
-    # A creator keeps hostile signs in the path (`?`, `%`, `#`) out of a URL.
-    engine = create_engine("sqlite://", creator=_connector(path), poolclass=_pool())
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        write = connection.get_execution_options().get("audiolab_write", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
-
-    return engine
-
-
-def _pool() -> Any:
-    from sqlalchemy.pool import QueuePool
-
-    return QueuePool
-
-
-def _connector(path: Path) -> Callable[[], sqlite3.Connection]:
-    def connect() -> sqlite3.Connection:
-        connection = sqlite3.connect(str(path), timeout=_BUSY_SECONDS, check_same_thread=False, isolation_level=None)
-        for pragma in (
-            "journal_mode = WAL",
-            "synchronous = FULL",  # what was acknowledged survives a power cut
-            "foreign_keys = ON",
-            "cache_size = -65536",
-            "temp_store = MEMORY",
-        ):
-            connection.execute(f"PRAGMA {pragma}")
-        return connection
-
-    return connect
+    def sizes(self) -> dict[str, int]:
+        """Give the bytes of each table with its indexes, if the database can tell."""
+        if self.path is None:
+            with translated(self.where), self.engine.connect() as connection:
+                names = inspect(connection).get_table_names()
+                sizes = text("SELECT pg_total_relation_size(CAST(:name AS regclass))")
+                return {name: int(connection.execute(sizes, {"name": name}).scalar() or 0) for name in names}
+        return {"library.db": self.path.stat().st_size}

@@ -11,6 +11,8 @@ from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from audiolab.errors import CatalogError, ParameterError
+from audiolab.library.cardmaking import word_value
+from audiolab.library.cardrows import CardRow
 from audiolab.library.clock import utc_now
 from audiolab.library.derived import chunks, refresh_labels
 from audiolab.library.models import SoundRow, TagRow
@@ -153,7 +155,7 @@ def _checked(label: str) -> str:
 def _role(session: Session, label: str) -> Role:
     if label in STANDARD_LABELS:
         return "label"
-    used = exists().where(TagRow.label == label, TagRow.source != "human", TagRow.role == "label")
+    used = exists().where(CardRow.label == word_value(label))  # a label of some sound is a label of any
     return "label" if session.scalar(select(used)) else "tag"
 
 

@@ -12,6 +12,7 @@ from audiolab.library.derived import chunks
 from audiolab.library.models import SoundRow
 from audiolab.library.ops import note
 from audiolab.library.overlaying import require
+from audiolab.library.store import touch
 
 __all__ = ["delete_rows", "restore_rows"]
 
@@ -28,6 +29,7 @@ def delete_rows(session: Session, actor: str, sound_ids: Iterable[str]) -> int:
                 select(SoundRow.id).where(SoundRow.id.in_(ids), SoundRow.deleted_at.is_(None))
             ).all()
             session.execute(update(SoundRow).where(SoundRow.id.in_(alive)).values(deleted_at=now))
+            touch(session, alive)
             count += len(alive)
         note(session, actor, "delete", root)
     return count
@@ -45,6 +47,7 @@ def restore_rows(session: Session, actor: str, sound_ids: Iterable[str]) -> int:
             together = select(SoundRow.id).where(SoundRow.id.in_(ids), SoundRow.deleted_at == at)
             back = session.scalars(together).all()
             session.execute(update(SoundRow).where(SoundRow.id.in_(back)).values(deleted_at=None))
+            touch(session, back)
             count += len(back)
         note(session, actor, "restore", root)
     return count

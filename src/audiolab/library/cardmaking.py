@@ -1,0 +1,193 @@
+"""What stands on a sound's card, computed from all that is known about it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, aliased
+
+from audiolab.library.models import CollectionItemRow, ResultRow, SetRow, SoundRow, TagRow, VectorRow
+from audiolab.library.overlaying import effective
+from audiolab.library.text import fold_text
+from audiolab.library.textindex import Column
+from audiolab.library.words import index_words
+
+__all__ = ["VERSION", "Card", "make_cards", "word_value"]
+
+VERSION = 1
+"""Raised when a card of the same sound may look otherwise; all are made anew then."""
+LYRICS = "lyrics"
+"""Kind of the documents whose texts are searched; the library imports no stage."""
+_NUMBERS = {
+    "root_note": "root_note",
+    "lufs": "lufs",
+    "brightness": "brightness_hz",
+    "noisiness": "noisiness",
+    "attack": "attack_s",
+    "decay": "decay_s",
+}
+_MOST_LYRICS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What queries see of one sound."""
+
+    values: Mapping[str, Any]
+    """Columns of its card, but for `number`, `song` and `parent`."""
+    words: set[tuple[str, str]] = field(default_factory=set)
+    """(field, value) for the inverted index."""
+    texts: Mapping[Column, str] = field(default_factory=dict)
+    """Words for the text index."""
+
+
+def word_value(text: str) -> str:
+    """Give the form in which a word stands in the inverted index."""
+    return fold_text(text).strip()[:255]
+
+
+def make_cards(session: Session, ids: Sequence[str]) -> dict[str, Card]:
+    """Compute the cards of some sounds (as many as fit in one statement), in the order given."""
+    song = aliased(SoundRow)
+    statement = (
+        select(SoundRow, song.bpm.label("song_bpm"), song.key.label("song_key"))
+        .outerjoin(song, song.id == SoundRow.song_id)
+        .where(SoundRow.id.in_(ids))
+    )
+    rows = {row.SoundRow.id: row for row in session.execute(statement)}
+    tags: dict[str, list[TagRow]] = defaultdict(list)
+    for tag in session.scalars(select(TagRow).where(TagRow.sound_id.in_(ids))):
+        tags[tag.sound_id].append(tag)
+    held = set(session.scalars(select(CollectionItemRow.sound_id).where(CollectionItemRow.sound_id.in_(ids))))
+    has = _has(session, ids)
+    lyrics = _lyrics(session, [i for i in rows if LYRICS in has[i]], [i for i in rows if "stems" in has[i]])
+    cards = {}
+    for sound_id in ids:
+        if sound_id in rows:
+            row = rows[sound_id]
+            cards[sound_id] = _card(
+                row.SoundRow,
+                (row.song_bpm, row.song_key),
+                tags[sound_id],
+                has[sound_id],
+                lyrics=lyrics.get(sound_id, ""),
+                held=sound_id in held,
+            )
+    return cards
+
+
+def _card(
+    sound: SoundRow,
+    of_song: tuple[float | None, str | None],
+    tags: Sequence[TagRow],
+    has: set[str],
+    *,
+    lyrics: str,
+    held: bool,
+) -> Card:
+    facts = sound.facts
+    song_bpm, song_key = of_song
+    kept = held or any(tag.source == "human" and not tag.denied for tag in tags)
+    values = {
+        "shown": sound.deleted_at is None and (sound.current or kept),
+        "trashed": sound.deleted_at is not None,
+        "current": sound.current,
+        "kind": sound.kind,
+        "stem": sound.stem.lower() if sound.stem else None,
+        "start": None if sound.start is None else sound.start / sound.sample_rate,
+        "label": word_value(sound.label) if sound.label else None,
+        "label_source": sound.label_source,
+        "confidence": sound.label_confidence,
+        "bpm": sound.bpm if sound.bpm is not None else song_bpm,
+        "key": sound.key or song_key,
+        "duration": sound.duration,
+        "added_at": sound.added_at,
+        "rating": sound.rating,
+        "favourite": sound.favourite,
+        "shape": facts["kind"] if isinstance(facts.get("kind"), str) and len(facts["kind"]) <= 16 else None,
+        "sample_rate": sound.sample_rate,
+        "channels": sound.channels,
+        "name_key": fold_text(sound.name),
+        **{column: _number(facts.get(name)) for column, name in _NUMBERS.items()},
+    }
+    denied = {tag.label for tag in tags if tag.denied}
+    labels = {tag.label for tag in tags if not tag.denied and tag.label not in denied}
+    return Card(values, _words(sound, labels, has), _texts(sound, labels, lyrics))
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _words(sound: SoundRow, labels: Iterable[str], has: Iterable[str]) -> set[tuple[str, str]]:
+    embedded = sound.embedded or {}
+    words = {("tag", word_value(label)) for label in labels}
+    words |= {("has", name) for name in has}
+    for name in ("artist", "album", "genre"):
+        if isinstance(embedded.get(name), str):
+            words.add((name, word_value(embedded[name])))
+    if isinstance(date := embedded.get("date"), str) and date[:4].isdigit():
+        words.add(("year", date[:4]))
+    if isinstance(word := sound.facts.get("word"), str):
+        words.add(("word", word_value(word)))
+    return {(name, value) for name, value in words if value}
+
+
+def _texts(sound: SoundRow, labels: Iterable[str], lyrics: str) -> dict[Column, str]:
+    embedded = sound.embedded or {}
+    told = [embedded.get(name) for name in ("title", "artist", "album", "genre")]
+    names = [sound.name, sound.original_name, sound.origin, sound.stem, *told]
+    word = sound.facts.get("word")
+    return {
+        "names": index_words(dict.fromkeys(text for text in names if isinstance(text, str))),
+        "tags": index_words(sorted(labels)),
+        "notes": index_words([sound.note, *(_text(embedded.get(name)) for name in ("comment", "description"))]),
+        "lyrics": index_words([lyrics[:_MOST_LYRICS], _text(word)]),
+    }
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _has(session: Session, ids: Sequence[str]) -> defaultdict[str, set[str]]:
+    """Say which stages have been at the sounds, and what they have."""
+    has: defaultdict[str, set[str]] = defaultdict(set)
+    own = select(ResultRow.sound_id, ResultRow.stage).where(ResultRow.sound_id.in_(ids)).distinct()
+    for sound_id, stage in session.execute(own):
+        has[sound_id].add(stage)
+    stems = select(SoundRow.parent_id).where(SoundRow.parent_id.in_(ids), SoundRow.kind == "stem").distinct()
+    cut = select(SetRow.parent_id).where(SetRow.parent_id.in_(ids)).distinct()
+    vectors = select(VectorRow.sound_id).where(VectorRow.sound_id.in_(ids)).distinct()
+    for name, statement in (("stems", stems), ("samples", cut), ("vector", vectors)):
+        for (found,) in session.execute(statement):
+            has[str(found)].add(name)
+    return has
+
+
+def _lyrics(session: Session, own: Iterable[str], songs: Sequence[str]) -> dict[str, str]:
+    """Give the sung words of sounds that have some, and of songs whose stems have."""
+    found = {sound_id: _sung(effective(session, sound_id, LYRICS)) for sound_id in own}
+    if songs:
+        stems = (
+            select(SoundRow.parent_id, SoundRow.id)
+            .join(ResultRow, ResultRow.sound_id == SoundRow.id)
+            .where(SoundRow.parent_id.in_(songs), SoundRow.current, ResultRow.stage == LYRICS)
+            .distinct()
+            .order_by(SoundRow.id)
+        )
+        for song, stem in session.execute(stems).all():
+            if song is not None and not found.get(song):
+                found[song] = _sung(effective(session, stem, LYRICS))
+    return found
+
+
+def _sung(document: Mapping[str, Any] | None) -> str:
+    segments = (document or {}).get("segments", ())
+    return "\n".join(
+        str(part["text"]) for part in segments if isinstance(part, Mapping) and isinstance(part.get("text"), str)
+    )
