@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from audiolab.errors import AudioError, AudiolabError
 from audiolab.library.archives import ArchiveLimits, Member, extract, is_zip, list_members
 from audiolab.library.media import clean_suffix
-from audiolab.library.places import DATABASE
+from audiolab.library.places import DATABASE, MARKER
 from audiolab.library.text import clean_text
 
 __all__ = ["AUDIO_SUFFIXES", "Candidate", "Refusal", "candidates"]
@@ -73,7 +73,7 @@ def candidates(path: Path, limits: ArchiveLimits | None = None) -> Iterator[Cand
 def _folder(
     folder: Path, origin: str, limits: ArchiveLimits | None, seen: set[tuple[int, int]]
 ) -> Iterator[Candidate | Refusal]:
-    if (folder / DATABASE).exists() and (folder / "media").is_dir():
+    if any((folder / name).exists() for name in (DATABASE, MARKER)) and (folder / "media").is_dir():
         yield Refusal(origin, "it is an audiolab library")
         return
     try:
