@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 from audiolab.library import overlaying, tags, trash
+from audiolab.library.annotations import ImportReport, import_jams
 from audiolab.library.ops import Op, ops
-from audiolab.library.sounds import Sounds, ids_of
+from audiolab.library.sounds import Sound, Sounds, ids_of
 from audiolab.library.store import Store
 from audiolab.library.tags import Role, Tag
+
+if TYPE_CHECKING:
+    from audiolab.library.library import Library
 
 __all__ = ["Edits"]
 
@@ -72,3 +77,13 @@ class Edits:
         """Take sounds out of the trash, with all that went in with them; give how many came back."""
         with self.store.transaction() as session:
             return trash.restore_rows(session, self.actor, ids_of(sounds))
+
+    def import_jams(self, path: str | Path, sound: Sound | str | None = None) -> ImportReport:
+        """Take beats, tempo, key, notes, lyrics and tags from a JAMS file, as corrections; see `annotations.py`.
+
+        Parameters
+        ----------
+        sound : Sound or str, optional
+            The sound that it describes; by default found by content, name or length.
+        """
+        return import_jams(cast("Library", self), path, sound)
