@@ -223,7 +223,8 @@ class Collections(Mapping[str, Collection]):
     def __init__(self, library: Library) -> None:
         self.library = library
 
-    def _counts(self) -> dict[str, int]:
+    def counts(self) -> dict[str, int]:
+        """Count the sounds of each."""
         statement = (
             select(CollectionRow.name, CollectionRow.query, func.count(CollectionItemRow.sound_id))
             .outerjoin(CollectionItemRow)
@@ -235,23 +236,23 @@ class Collections(Mapping[str, Collection]):
             return {name: count if query is None else len(search(session, query)) for name, query, count in rows}
 
     def __getitem__(self, name: str) -> Collection:
-        counts = self._counts()
+        counts = self.counts()
         if name not in counts:
             near = difflib.get_close_matches(name, counts, 1)
             raise KeyError(f"there is no collection {shorten(name)!r}" + (f"; {near[0]!r}?" if near else ""))
         return Collection(self.library, name)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._counts())
+        return iter(self.counts())
 
     def __len__(self) -> int:
-        return len(self._counts())
+        return len(self.counts())
 
     def __repr__(self) -> str:
         return f"<{len(self)} collections: {', '.join(shorten(name, 30) for name in self)}>"
 
     def _repr_html_(self) -> str:
-        counts = self._counts()
+        counts = self.counts()
         return html_table(f"{len(counts)} collections", ("name", "sounds"), counts.items())
 
 
