@@ -199,7 +199,7 @@ class Library(Lookups, Edits, Journal):
     # ---- finding -------------------------------------------------------------------------------
 
     def query(self, text: str | Query = "", *, limit: int | None = None) -> SoundList:
-        """Find sounds: `kind:sample label:kick bpm:120..130 ^tag:reject added:2026..` (see docs/library.md).
+        """Find sounds: `kind:sample label:kick bpm:120..130 ^tag:reject added:2026..` (see docs/query.md).
 
         Raises
         ------
