@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from postgres import postgres_database, postgres_url
+from postgres import database, postgres_database, postgres_url
 
+from audiolab.config import get_settings
 from audiolab.library import Library
 from audiolab.library.cards import stale
 
-__all__ = ["blank", "folder", "lib", "postgres_database", "postgres_url"]
+__all__ = ["blank", "blank_postgres", "folder", "lib", "postgres_database", "postgres_url"]
 
 
 @pytest.fixture
@@ -27,10 +28,35 @@ def blank(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def lib(blank: Path, folder: Path) -> Iterator[Library]:
-    """An empty library."""
+@pytest.fixture(scope="session")
+def blank_postgres(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """Folder and URL of an empty library on PostgreSQL, closed."""
+    folder = tmp_path_factory.mktemp("blank_postgres") / "lib"
+    with database(postgres_url) as url:
+        Library(folder, database=url).close()
+        yield folder, url
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
+def lib(request: pytest.FixtureRequest, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Library]:
+    """An empty library, on either kind of database; `Library(folder)` opens it again."""
+    if request.param == "sqlite":
+        shutil.copytree(request.getfixturevalue("blank"), folder)
+        yield from _open(folder)
+        return
+    blank, template = request.getfixturevalue("blank_postgres")
     shutil.copytree(blank, folder)
+    with database(template, template=template) as url:
+        monkeypatch.setenv("AUDIOLAB_DATABASE", url)
+        get_settings.cache_clear()
+        try:
+            yield from _open(folder)
+        finally:
+            monkeypatch.delenv("AUDIOLAB_DATABASE")
+            get_settings.cache_clear()
+
+
+def _open(folder: Path) -> Iterator[Library]:
     with Library(folder, actor="tester") as library:
         yield library
         if not library.store.closed:

@@ -44,6 +44,7 @@ def _ours(name: str | None, kind: str, _: object) -> bool:
 
 
 class TestOpening:
+    @pytest.mark.parametrize("lib", ["sqlite"], indirect=True)
     def test_layout(self, lib: Library, folder: Path, tmp_path: Path) -> None:
         song_with_samples(lib, tmp_path / "song.wav")
         names = {path.name for path in folder.iterdir()} - {"library.db-wal", "library.db-shm"}

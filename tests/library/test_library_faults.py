@@ -138,6 +138,7 @@ def test_two_processes_fold_the_same_records(tmp_path: Path) -> None:
         assert lib.fsck().clean
 
 
+@pytest.mark.parametrize("lib", ["sqlite"], indirect=True)
 def test_a_database_locked_for_a_while(lib: Library, folder: Path, tmp_path: Path) -> None:
     sound = lib.add(wav(tmp_path / "a.wav", 1))
     other = sqlite3.connect(folder / "library.db", isolation_level=None, check_same_thread=False)

@@ -15,6 +15,7 @@ from audiolab.library.derived import chunks
 from audiolab.library.lists import SoundList
 from audiolab.library.models import CollectionItemRow, CollectionRow, SoundRow
 from audiolab.library.ops import note
+from audiolab.library.search import check_query, search
 from audiolab.library.sounds import Sound, Sounds, ids_of
 from audiolab.library.tables import html_table
 from audiolab.library.text import clean_text, shorten
@@ -29,6 +30,8 @@ __all__ = ["Collection", "Collections"]
 
 class Collection:
     """A named, ordered choice of sounds; it comes into being with the first sound added.
+
+    Or a saved search: then its sounds are always those that its query finds.
 
     Parameters
     ----------
@@ -46,6 +49,11 @@ class Collection:
     @property
     def sounds(self) -> SoundList:
         """Its sounds, in its order."""
+        title = f"sounds in {shorten(self.name)!r}"
+        if (query := self.query) is not None:
+            found = self.library.query(query)
+            found.title = title
+            return found
         statement = (
             select(SoundRow)
             .join(CollectionItemRow, CollectionItemRow.sound_id == SoundRow.id)
@@ -55,7 +63,13 @@ class Collection:
         )
         with self.library.store.transaction(write=False) as session:
             rows = session.scalars(statement).all()
-        return SoundList(self.library, rows, f"sounds in {shorten(self.name)!r}")
+        return SoundList(self.library, rows, title)
+
+    @property
+    def query(self) -> str | None:
+        """What it finds, if it is a saved search."""
+        with self.library.store.transaction(write=False) as session:
+            return session.scalar(select(CollectionRow.query).where(CollectionRow.name == self.name))
 
     def __iter__(self) -> Iterator[Sound]:
         return iter(self.sounds)
@@ -75,11 +89,39 @@ class Collection:
 
     # ---- changing ------------------------------------------------------------------------------
 
+    def save(self, query: str) -> Collection:
+        """Make it a saved search, or change what it finds.
+
+        Raises
+        ------
+        QueryError
+            If the query cannot be understood.
+        CatalogError
+            If it has sounds of its own.
+        """
+        with self.library.store.transaction() as session:
+            query = str(check_query(session, query, self.name))
+            row = self._row(session, create=True)
+            assert row is not None
+            if row.query is None and session.scalar(select(func.count()).select_from(_items(row).subquery())):
+                raise CatalogError(f"the collection {shorten(self.name)!r} has sounds of its own; take another name")
+            before, row.query = row.query, query
+            if before != query:
+                note(
+                    session,
+                    self.library.actor,
+                    "save",
+                    self._target,
+                    before=None if before is None else {"query": before},
+                    after={"query": query},
+                )
+        return self
+
     def add(self, sounds: Sounds) -> Collection:
         """Append sounds; those that are in it already stay where they are."""
         ids = ids_of(sounds)
         with self.library.store.transaction() as session:
-            row = self._row(session, create=True)
+            row = self._own_row(session, create=True)
             assert row is not None
             held = set(session.scalars(_items(row).with_only_columns(CollectionItemRow.sound_id)))
             last = session.scalar(select(func.max(CollectionItemRow.position)).where(_of(row)))
@@ -98,7 +140,7 @@ class Collection:
         """Take sounds out; they stay in the library."""
         ids = set(ids_of(sounds))
         with self.library.store.transaction() as session:
-            row = self._row(session)
+            row = self._own_row(session)
             gone = [item for item in session.scalars(_items(row)) if item.sound_id in ids] if row else []
             for item in gone:
                 session.delete(item)
@@ -141,7 +183,7 @@ class Collection:
             if row is None:
                 return
             items = session.scalars(_items(row)).all()
-            before = {"sounds": [item.sound_id for item in items]}
+            before = {"sounds": [item.sound_id for item in items], "query": row.query}
             for item in items:
                 session.delete(item)
             session.flush()
@@ -162,6 +204,12 @@ class Collection:
             session.flush()
         return row
 
+    def _own_row(self, session: Session, *, create: bool = False) -> CollectionRow | None:
+        row = self._row(session, create=create)
+        if row is not None and row.query is not None:
+            raise CatalogError(f"{shorten(self.name)!r} is a saved search ({shorten(row.query)}); change its query")
+        return row
+
     def __repr__(self) -> str:
         return f"Collection({shorten(self.name)!r}, {len(self)} sounds)"
 
@@ -177,13 +225,14 @@ class Collections(Mapping[str, Collection]):
 
     def _counts(self) -> dict[str, int]:
         statement = (
-            select(CollectionRow.name, func.count(CollectionItemRow.sound_id))
+            select(CollectionRow.name, CollectionRow.query, func.count(CollectionItemRow.sound_id))
             .outerjoin(CollectionItemRow)
-            .group_by(CollectionRow.id, CollectionRow.name)
+            .group_by(CollectionRow.id, CollectionRow.name, CollectionRow.query)
             .order_by(CollectionRow.name)
         )
         with self.library.store.transaction(write=False) as session:
-            return dict(session.execute(statement).all())
+            rows = session.execute(statement).all()
+            return {name: count if query is None else len(search(session, query)) for name, query, count in rows}
 
     def __getitem__(self, name: str) -> Collection:
         counts = self._counts()

@@ -118,7 +118,7 @@ def _advice() -> dict[str, str]:
         "disk is full": ": free some space; nothing was changed",
         "disk I/O error": ": the disk is full or failing; nothing was changed",
         "No space left": ": free some space on the server; nothing was changed",
-        "readonly": ": the folder or file is read-only for you",
+        "readonly": ": the folder or file is read-only for you; copy the library to where you may write",
         "unable to open": ": is the folder there and writable?",
         "malformed": ": the file is damaged; `audiolab fsck --repair` saves what can be read, or load a backup",
         "not a database": ": the file is damaged or something else; load a backup",

@@ -106,7 +106,7 @@ def _folder(
     *,
     whole: bool = False,
 ) -> Iterator[Candidate | Refusal]:
-    if ((folder / DATABASE).exists() or (folder / MARKER).exists()) and (folder / "media").is_dir():
+    if any((folder / name).exists() for name in (DATABASE, MARKER)) and (folder / "media").is_dir():
         yield Refusal(origin, "it is an audiolab library")
         return
     try:

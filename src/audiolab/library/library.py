@@ -40,6 +40,7 @@ from audiolab.library.scratch import clear_abandoned
 from audiolab.library.search import search
 from audiolab.library.sounds import Sound, Sounds, ids_of
 from audiolab.library.store import Store
+from audiolab.library.synonyms import own_synonyms, set_synonym
 from audiolab.library.tables import html_table, seconds_text
 from audiolab.library.vectors import read_vectors
 
@@ -254,9 +255,24 @@ class Library(Lookups, Edits, Journal, Folders):
         """Give a pandas table of all sounds, or of those that a query finds."""
         return self.query(query).to_frame()
 
-    def collection(self, name: str) -> Collection:
-        """Give the collection of that name; it comes into being with its first sound."""
-        return Collection(self, name)
+    def collection(self, name: str, query: str | None = None) -> Collection:
+        """Give the collection of that name; it comes into being with its first sound.
+
+        With a query it is a saved search: its sounds are always those that the query finds.
+        """
+        found = Collection(self, name)
+        return found if query is None else found.save(query)
+
+    @property
+    def synonyms(self) -> dict[str, str]:
+        """Words that the user has added, and what each finds besides: `{"bd": "kick"}`."""
+        with self.store.transaction(write=False) as session:
+            return own_synonyms(session)
+
+    def set_synonym(self, word: str, means: str | None) -> None:
+        """Let `word` also find `means` in queries; None takes that back."""
+        with self.store.transaction() as session:
+            set_synonym(session, self.actor, word, means)
 
     @property
     def collections(self) -> Collections:

@@ -85,6 +85,8 @@ def copy_before(path: Path, version: str) -> Path:
     target = path.parent / COPIES / f"{path.stem}-{version}-{utc_now():%Y%m%dT%H%M%S}{path.suffix}"
     try:
         target.parent.mkdir(exist_ok=True)
+        for torn in target.parent.glob(".*.part*"):  # of an upgrade that was killed
+            torn.unlink(missing_ok=True)
         with atomic_path(target) as temporary:
             source, copy = sqlite3.connect(str(path)), sqlite3.connect(str(temporary))
             try:

@@ -81,6 +81,13 @@ def refuse_bad_place(folder: Path, *, catalog_inside: bool = True) -> None:
                 f"{str(folder)!r} is not a library and not empty (it holds {others[0]!r}"
                 f"{' and more' if len(others) > 1 else ''}); give a new folder, and `add` this one to it"
             )
+    places = [folder, folder / DATABASE] if (folder / DATABASE).exists() else []
+    if any(not os.access(place, os.R_OK | os.W_OK) for place in places):
+        # Even reading a SQLite file takes a lock beside it.
+        raise CatalogError(
+            f"{str(folder)!r} is read-only for you: copy the folder to where you may write and open the copy, "
+            "or ask its owner for the right to write"
+        )
 
 
 def chosen_database(folder: Path, database: str | None) -> str | None:

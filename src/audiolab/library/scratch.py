@@ -11,14 +11,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from audiolab.errors import CatalogError
+
 __all__ = ["clear_abandoned", "scratch_folder"]
 
 
 @contextmanager
 def scratch_folder(tmp: Path, what: str) -> Iterator[Path]:
-    """Give a new folder in a library's `tmp`; it is removed afterwards."""
+    """Give a new folder in a library's `tmp`; it is removed afterwards.
+
+    Raises
+    ------
+    CatalogError
+        If it cannot be made.
+    """
     folder = tmp / f"{what}-{_host()}-{os.getpid()}-{secrets.token_hex(6)}"
-    folder.mkdir(parents=True)
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise CatalogError(
+            f"cannot work in {str(tmp)!r}: {error.strerror or error}; is the disk full or read-only?"
+        ) from error
     try:
         yield folder
     finally:

@@ -51,10 +51,11 @@ def search(session: Session, query: str | Query, limit: int | None = None) -> li
     return list(json.loads(session.scalar(select(func.json_group_array(rows.c.number))) or "[]"))
 
 
-def check_query(session: Session, query: str) -> Query:
-    """Read a query and make sure that it can be asked of this library."""
+def check_query(session: Session, query: str, name: str) -> Query:
+    """Read a query that is to be saved under a name, and make sure that it can be asked."""
     parsed = parse_query(query)
-    condition(_split(parsed).query, _context(session))
+    context = _context(session)
+    condition(_split(parsed).query, Context(context.index, context.synonyms, context.saved, (name,)))
     return parsed
 
 
