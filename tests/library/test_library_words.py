@@ -13,7 +13,7 @@ from sqlalchemy import select
 from audiolab.library import Library
 from audiolab.library.cardrows import CardRow
 from audiolab.library.textindex import COLUMNS, Column, text_index
-from audiolab.library.words import GAP, alternatives, index_words
+from audiolab.library.words import GAP, _both, _both_of_any, alternatives, index_words
 
 TEXTS = [
     "Big_Kick-808.wav", "BigKick808", "Größe", "GROSSE Trommel", "Beyoncé", "東京の夜", "ночь", "ΝΎΧΤΑ", "हिन्दी गाना",
@@ -49,6 +49,11 @@ def test_words_are_harmless(text: str) -> None:
     for word in (*index_words([text]).split(), *(word for words in alternatives(text) for word in words)):
         assert set(word) <= set("abcdefghijklmnopqrstuvwxyz0123456789_")
         assert word
+
+
+@given(st.text(st.characters(max_codepoint=127), max_size=60))
+def test_the_short_way_for_ascii_gives_the_same(text: str) -> None:
+    assert _both(text) == _both_of_any(text)
 
 
 @given(st.text(min_size=1, max_size=40), st.integers(1, 40))

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 __all__ = ["Tags", "read_tags"]
 
 _MAX_TEXT = 10_000
+_MAX_WORDS = 64
+_KEY_FIELDS = ("initial_key", "initialkey", "key", "tkey", "IKEY")
+# Musical keys in every common spelling: Am, F# minor, Bb, Des dur, 8A, Camelot and Open Key (1m, 12d).
+_LIKE_A_KEY = re.compile(r"(?i)[a-h](#|b|♯|♭|is|es|s)?[\s_-]*(major|maj|minor|min|dur|moll|m)?|(1[0-2]|0?[1-9])[abmd]")
+_WORD_FIELDS = ("keywords", "keyword", "tags", "grouping", "category", "subject", "IKEY", "ISBJ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,10 @@ class Tags:
     date: str | None = None
     genre: str | None = None
     comment: str | None = None
+    publisher: str | None = None
+    """Record label or maker of the pack."""
+    keywords: tuple[str, ...] = ()
+    """Words that say what it is: of keyword, grouping and category fields, in their order."""
     bpm: Bpm | None = None
     key: str | None = None
     loop: bool | None = None
@@ -57,6 +66,8 @@ class Tags:
             value = getattr(self, name)
             if name == "cues":
                 value = [{"position": cue.position, "label": cue.label, "length": cue.length} for cue in value]
+            elif name == "keywords":
+                value = list(value)
             elif name == "raw":
                 value = dict(value)
             if value not in (None, [], {}) and not (name == "artwork" and not value):
@@ -83,15 +94,19 @@ def read_tags(path: str | Path) -> Tags:
     acid, loop = riff.acid, riff.loops[0] if riff.loops else None
     is_loop, one_shot = _loop_or_one_shot(riff)
     bext = riff.bext
+    key = next((text for text in map(raw.get, _KEY_FIELDS) if text and _LIKE_A_KEY.fullmatch(text.strip())), None)
     return Tags(
         title=first("title", "INAM"),
         artist=first("artist", "IART"),
         album=first("album", "IPRD"),
-        date=first("year", "ICRD"),
+        date=first("year", "ICRD", "date", "originaldate") or ((bext.date or None) if bext else None),
         genre=first("genre", "IGNR"),
         comment=first("comment", "ICMT"),
-        bpm=_number(first("bpm", "IBPM")) or (acid.bpm if acid and acid.bpm > 0 and not acid.one_shot else None),
-        key=first("initial_key", "IKEY"),
+        publisher=first("publisher", "organization", "label", "IPUB"),
+        keywords=_keywords(raw, key),
+        bpm=_number(first("bpm", "IBPM", "tempo"))
+        or (acid.bpm if acid and acid.bpm > 0 and not acid.one_shot else None),
+        key=key,
         loop=is_loop,
         one_shot=one_shot,
         root_note=_root_note(riff),
@@ -131,6 +146,19 @@ def _texts(tag: TinyTag) -> dict[str, str]:
         if values:
             texts.setdefault(str(name).lower(), "; ".join(map(str, values))[:_MAX_TEXT].strip())
     return {name: text for name, text in texts.items() if text}
+
+
+def _keywords(raw: Mapping[str, str], key: str | None) -> tuple[str, ...]:
+    """Give the words of all fields that list words; `IKEY` is meant for these, but some tools keep the key there."""
+    found: dict[str, str] = {}
+    for name in _WORD_FIELDS:
+        text = raw.get(name, "")
+        if name == "IKEY" and text == key:
+            continue
+        for word in re.split(r"[;,|/\n\0]", text[:_MAX_TEXT]):
+            if word.strip():
+                found.setdefault(word.strip().casefold(), word.strip())
+    return tuple(list(found.values())[:_MAX_WORDS])
 
 
 def _number(text: str | None) -> float | None:

@@ -32,6 +32,7 @@ _FORMATS: dict[str, tuple[str, str]] = {
 }
 _BITS = {"PCM_16": 16, "PCM_24": 24, "PCM_S8": 8}
 _WAV_LIMIT = (1 << 32) - (1 << 20)
+_SET_ADD_PEAK_CHUNK = 0x1050  # SFC_SET_ADD_PEAK_CHUNK of sndfile.h
 
 
 @contextmanager
@@ -73,6 +74,10 @@ def quantize(block: Block, bits: int) -> Block:
 
 class _Output(sf.SoundFile):  # type: ignore[misc]
     """A file that is flushed to the disk once, when it is complete (soundfile would do it at every close, too)."""
+
+    def without_peaks(self) -> None:
+        """Leave the chunk PEAK out, which libsndfile dates to the second: equal audio must give equal bytes."""
+        sf._snd.sf_command(self._file, _SET_ADD_PEAK_CHUNK, sf._ffi.NULL, 0)
 
     def flush(self) -> None:
         """Do nothing: closing writes everything out, and `atomic_path` waits for the disk."""
@@ -147,6 +152,7 @@ class AudioWriter:
             self._file = _Output(
                 str(temporary), "w", self.sample_rate, self.channels, subtype=self.subtype, format=self.format
             )
+            self._file.without_peaks()
         except (sf.LibsndfileError, RuntimeError, OSError) as error:
             self._context.__exit__(type(error), error, error.__traceback__)
             raise AudioError(

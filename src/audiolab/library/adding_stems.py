@@ -13,12 +13,14 @@ from sqlalchemy.orm import Session
 
 from audiolab.audio import Block, BlockSource, open_source, write_blocks
 from audiolab.errors import AudioError, CatalogError
-from audiolab.library.adding import Intake, Progress, display_name, take_in
+from audiolab.library.adding import Progress
 from audiolab.library.addreport import AddLine
 from audiolab.library.clock import utc_now
 from audiolab.library.derived import refresh_facts
 from audiolab.library.finding import Candidate, candidates
 from audiolab.library.ids import derived_id, hash_text
+from audiolab.library.intake import Intake, take_in
+from audiolab.library.keeping import display_name
 from audiolab.library.models import SoundRow
 from audiolab.library.ops import note
 from audiolab.library.scratch import scratch_folder

@@ -12,17 +12,22 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from audiolab.errors import CatalogError
 
-__all__ = ["FileMediaStore", "MediaFile", "MediaStore", "clean_suffix", "copy_and_hash", "hash_file"]
+__all__ = ["FileMediaStore", "MediaFile", "MediaStore", "clean_suffix", "copy_and_hash", "hash_bytes", "hash_file"]
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 _CHUNK = 1 << 20
+_SURE_NS = 2_000_000_000
+"""A folder's time of change says that nothing is new only if it was this old when the folder was listed."""
+_SYNC_THREADS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,9 @@ class MediaStore(Protocol):
     def put(self, tmp_path: str | Path, suffix: str) -> str:
         """Take a finished file over (it is moved away) and give its hash."""
 
+    def put_all(self, files: Sequence[tuple[Path, str, str]]) -> None:
+        """Take finished files over, each with its suffix and its hash."""
+
     def local(self, media: str) -> Path:
         """Give a local path to read from; raises `CatalogError` if there is no such media."""
 
@@ -51,6 +59,11 @@ class MediaStore(Protocol):
 
     def files(self) -> Iterator[MediaFile]:
         """List everything that is stored."""
+
+
+def hash_bytes(data: bytes) -> str:
+    """Give the blake2b hash (256 bits, hex) of some bytes."""
+    return hashlib.blake2b(data, digest_size=32).hexdigest()
 
 
 def hash_file(path: str | Path) -> str:
@@ -89,6 +102,7 @@ class FileMediaStore:
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
+        self._listed: dict[str, _Listing] = {}
 
     def put(self, tmp_path: str | Path, suffix: str) -> str:
         """Move a finished file into the store.
@@ -112,20 +126,44 @@ class FileMediaStore:
         """
         tmp_path = Path(tmp_path)
         try:
-            with tmp_path.open("rb") as file:
-                os.fsync(file.fileno())
             media = hash_file(tmp_path)
-            size = tmp_path.stat().st_size
-            there = self._find(media)
-            if there is not None and there.stat().st_size == size:
-                tmp_path.unlink()
-                return media
-            target = there or self.root / media[:2] / f"{media}{clean_suffix(suffix)}"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _move(tmp_path, target)
         except OSError as error:
-            raise CatalogError(f"cannot store {tmp_path.name!r}: {error}; is the disk full or read-only?") from error
+            raise _refused(tmp_path, error) from error
+        self.put_all([(tmp_path, suffix, media)])
         return media
+
+    def put_all(self, files: Sequence[tuple[Path, str, str]]) -> None:
+        """Move finished files into the store with one durable write for all; see `put`.
+
+        Parameters
+        ----------
+        files : sequence of (path, suffix, hash)
+            The hash must be that of the bytes: whoever made the file hashed it while writing.
+        """
+        moves: list[tuple[Path, Path]] = []
+        seen: set[str] = set()
+        for path, suffix, media in files:
+            try:
+                there = self._find(media)
+                if media in seen or (there is not None and there.stat().st_size == path.stat().st_size):
+                    path.unlink()
+                    continue
+            except OSError as error:
+                raise _refused(path, error) from error
+            seen.add(media)
+            moves.append((path, there or self.root / media[:2] / f"{media}{clean_suffix(suffix)}"))
+        _in_threads(_sync, [path for path, _ in moves])
+        folders = {target.parent for _, target in moves}
+        for path, target in moves:
+            try:
+                if not target.parent.is_dir():
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    folders.add(self.root)
+                _move(path, target)
+            except OSError as error:
+                raise _refused(path, error) from error
+        for folder in folders:
+            _sync_folder(folder)
 
     def local(self, media: str) -> Path:
         """Give the file's path.
@@ -171,14 +209,77 @@ class FileMediaStore:
     def _find(self, media: str) -> Path | None:
         if not _HASH.fullmatch(media):
             raise CatalogError(f"{media[:80]!r} is no media hash")
+        listing = self._listed.get(media[:2])
+        if listing is not None and (name := listing.names.get(media)):
+            path = self.root / media[:2] / name
+            if path.exists():
+                return path
         try:
-            with os.scandir(self.root / media[:2]) as entries:
-                for entry in entries:
-                    if entry.name.startswith(media) and entry.name[len(media) : len(media) + 1] in {"", "."}:
-                        return Path(entry.path)
+            changed = (self.root / media[:2]).stat().st_mtime_ns
+            if listing is None or not listing.sure or listing.changed != changed:
+                listing = self._list(media[:2], changed)
         except FileNotFoundError:
+            return None
+        name = listing.names.get(media)
+        path = self.root / media[:2] / (name or media)
+        # A file can go without its folder's time saying so at once.
+        return path if name and path.exists() else None
+
+    def _list(self, part: str, changed: int) -> _Listing:
+        names: dict[str, str] = {}
+        with os.scandir(self.root / part) as entries:
+            for entry in entries:
+                if entry.name[64:65] in {"", "."}:
+                    names[entry.name[:64]] = entry.name
+        listing = _Listing(names, changed, sure=0 <= changed < time.time_ns() - _SURE_NS)
+        self._listed[part] = listing
+        return listing
+
+
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """What a folder of the store held when it was looked at."""
+
+    names: dict[str, str]
+    changed: int
+    """Its time of change, nanoseconds."""
+    sure: bool
+    """While that time stays the same nothing was added; false if it was too fresh to say so."""
+
+
+def _refused(path: Path, error: OSError) -> CatalogError:
+    return CatalogError(f"cannot store {path.name!r}: {error}; is the disk full or read-only?")
+
+
+def _in_threads(work: Callable[[Path], None], paths: Sequence[Path]) -> None:
+    """Wait for a disk once for many files, not for one after the other."""
+    if len(paths) < 4:
+        for path in paths:
+            work(path)
+        return
+    with ThreadPoolExecutor(_SYNC_THREADS, "audiolab-sync") as pool:
+        for _ in pool.map(work, paths):
             pass
-        return None
+
+
+def _sync(path: Path) -> None:
+    try:
+        file = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)
+    except OSError as error:
+        raise _refused(path, error) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # some file systems cannot sync a folder
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
 
 
 def _move(source: Path, target: Path) -> None:
@@ -195,9 +296,3 @@ def _move(source: Path, target: Path) -> None:
         finally:
             temporary.unlink(missing_ok=True)
         source.unlink()
-    with contextlib.suppress(OSError):  # some file systems cannot sync a folder
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)

@@ -16,8 +16,8 @@ from audiolab.library.store import Store
 __all__ = ["PagedRows"]
 
 _PAGE = 200
-_ALL = 2000
-"""From here on a list is read in fewer, larger statements."""
+_DENSE = 4
+"""A list that holds at least one in so many of a span is read as the whole span."""
 
 
 class PagedRows(Sequence[SoundRow]):
@@ -70,8 +70,9 @@ class PagedRows(Sequence[SoundRow]):
         pairs: dict[int, str] = {}
         with self._store.transaction(write=False) as session:
             columns = select(CardRow.number, CardRow.sound_id)
-            if len(self._numbers) > _ALL:
-                span = CardRow.number.between(min(self._numbers), max(self._numbers))
+            low, high = min(self._numbers, default=0), max(self._numbers, default=0)
+            if _DENSE * len(self._numbers) > high - low:
+                span = CardRow.number.between(low, high)
                 pairs.update(session.execute(columns.where(span)).all())
             else:
                 for part in chunks(self._numbers):

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 
 from audiolab.library.text import clean_text, fold_text
 
@@ -23,6 +24,8 @@ _ACCENTS = re.compile("[\u0300-\u036f]")
 _SIGNS = re.compile(
     "[\u2e80-\u2fff\u3005-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
 )
+_ASCII_RUN = re.compile("[a-z0-9]+")
+_ASCII_PART = re.compile("[A-Z]+[a-z]*|[a-z]+|[0-9]+")
 _MAX = 200
 """Signs of a word that count; databases have limits."""
 
@@ -52,7 +55,16 @@ def alternatives(text: str) -> list[list[str]]:
     return [words for words in ([whole, fine] if whole != fine else [whole]) if words]
 
 
+@lru_cache(maxsize=1 << 15)
 def _both(text: str) -> tuple[list[str], list[str]]:
+    """Give the whole words and the fine ones; tags and names of stems come again and again."""
+    if text.isascii() and len(text) <= _MAX:
+        lower = text.lower()
+        return _ASCII_RUN.findall(lower), [part.lower() for part in _ASCII_PART.findall(text)]
+    return _both_of_any(text)
+
+
+def _both_of_any(text: str) -> tuple[list[str], list[str]]:
     whole, fine = [], []
     for run in _runs(unicodedata.normalize("NFKC", clean_text(text))):
         parts = _parts(run)

@@ -1,5 +1,9 @@
 from .cluster import close_client as close_client
 from .cluster import get_client as get_client
+from .rebuilding import rebuild as rebuild
+from .rebuilding import rebuild_all as rebuild_all
+from .rebuilt import RebuildReport as RebuildReport
+from .rebuilt import Rebuilt as Rebuilt
 from .recipe import Recipe as Recipe
 from .recipe import Step as Step
 from .recipe import Where as Where

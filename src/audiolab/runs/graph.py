@@ -18,7 +18,7 @@ from audiolab.runs.recipe import Recipe, Step
 from audiolab.stages.base import Need, Stage
 from audiolab.stages.registry import get_stage
 
-__all__ = ["Ended", "Planned", "Planner", "job_id"]
+__all__ = ["Ended", "Planned", "Planner", "job_id", "spec_of"]
 
 
 def job_id(stage: str, sound_id: str) -> str:
@@ -151,7 +151,7 @@ class Planner:
                 return over("skipped", f"it needs {need.stage!r}, which gave no result for {owner.name!r}")
         sounds = (sound,) if samples is None else tuple(samples)
         try:
-            specs = tuple(_spec(item) for item in sounds)
+            specs = tuple(spec_of(item) for item in sounds)
         except CatalogError as error:
             return over("failed", str(error))
         key = result_key(
@@ -199,7 +199,7 @@ class Planner:
         return "look"
 
 
-def _spec(sound: Sound) -> SoundSpec:
+def spec_of(sound: Sound) -> SoundSpec:
     """Find the file a sound lies in and, for views, where."""
     start, stop, carrier = sound.start, sound.stop, sound
     while carrier.media is None:

@@ -25,7 +25,7 @@ from audiolab.audio import BlockSource, Named, View, open_source
 from audiolab.audio.content import content_id
 from audiolab.errors import AudiolabError, Cancelled
 from audiolab.library.ids import derived_id, view_id
-from audiolab.library.media import FileMediaStore
+from audiolab.library.media import FileMediaStore, MediaStore
 from audiolab.library.records import (
     Record,
     RecordedCut,
@@ -40,7 +40,7 @@ from audiolab.runs.keys import document_hash
 from audiolab.stages.base import Resolved, SoundInput, StageInput, StageOutput, StageSkipped
 from audiolab.stages.registry import get_stage
 
-__all__ = ["cancel_flag", "clean_scratch", "resolve_stage", "run_job"]
+__all__ = ["cancel_flag", "clean_scratch", "job_scratch", "make_record", "open_sound", "resolve_stage", "run_job"]
 
 log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.25
@@ -93,18 +93,18 @@ def run_job(spec: JobSpec, report: Callable[[str, float, float], None] | None = 
         return JobOutcome(spec.key, status, why, time.perf_counter() - started, detail)
 
     try:
-        with _scratch(library) as scratch:
+        with job_scratch(library) as scratch:
             stage = get_stage(spec.stage)
             store = FileMediaStore(library / "media")
             resolved = Resolved(stage.params(**spec.params), spec.engine, spec.weights, spec.profile, spec.notes)
             job = StageInput(
-                sounds=tuple(_open(sound, store) for sound in spec.sounds),
+                sounds=tuple(open_sound(sound, store) for sound in spec.sounds),
                 scratch=scratch,
                 needs=spec.needs,
                 progress=_progress(spec, report or _event),
             )
             output = stage.run(job, resolved)
-            record = _record(spec, output, store, scratch, time.perf_counter() - started)
+            record = make_record(spec, output, store, scratch, time.perf_counter() - started)
             record.write(record_path(library, spec.key))
         return outcome("done")
     except StageSkipped as reason:
@@ -127,7 +127,8 @@ def run_job(spec: JobSpec, report: Callable[[str, float, float], None] | None = 
         )
 
 
-def _open(sound: SoundSpec, store: FileMediaStore) -> SoundInput:
+def open_sound(sound: SoundSpec, store: MediaStore) -> SoundInput:
+    """Open one of a job's sounds."""
     source: BlockSource = open_source(store.local(sound.media))
     if sound.start is not None and sound.stop is not None:
         source = View(source, sound.start, sound.stop)
@@ -162,7 +163,7 @@ def _event(key: str, done: float, total: float) -> None:
         return
 
 
-def _record(spec: JobSpec, output: StageOutput, store: FileMediaStore, scratch: Path, seconds: float) -> Record:
+def make_record(spec: JobSpec, output: StageOutput, store: MediaStore, scratch: Path, seconds: float) -> Record:
     """Move the output's files into the media store and describe everything in a record."""
     sounds = []
     for new in output.sounds:
@@ -235,7 +236,7 @@ def _record(spec: JobSpec, output: StageOutput, store: FileMediaStore, scratch: 
 
 
 @contextmanager
-def _scratch(library: Path) -> Iterator[Path]:
+def job_scratch(library: Path) -> Iterator[Path]:
     """Give a folder of this process inside the library (renames must not cross file systems)."""
     folder = library / "tmp" / f"job-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(6)}"
     folder.mkdir(parents=True)
