@@ -93,6 +93,11 @@ def test_out_and_in_again(whole, tmp_path):
         again = other.import_jams(path)
         assert again.taken == []
         assert len(again.same) == 5
+        other.undo()
+        assert (song.bpm, song.key, song.notes, song.lyrics, song.tags) == (None, None, [], None, [])
+        other.redo()
+        assert (song.bpm, song.notes, song.lyrics) == (120.0, whole.notes, whole.lyrics)
+        assert {(tag.label, tag.confidence, tag.role) for tag in song.tags} == said
         # What came in goes out again.
         second = to_jams(song)
         first = json.loads(path.read_text(encoding="utf-8"))

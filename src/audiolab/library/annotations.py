@@ -17,8 +17,8 @@ from sqlalchemy.orm import Session
 from audiolab.audio.jams import JamsAnnotation, JamsFile, open_jams
 from audiolab.errors import AnnotationError, CatalogError
 from audiolab.library import annotating
+from audiolab.library.clock import utc_now
 from audiolab.library.derived import refresh_labels
-from audiolab.library.importtags import give_tags
 from audiolab.library.keys import canonical_key
 from audiolab.library.models import DocumentRow, SoundRow, TagRow
 from audiolab.library.ops import note
@@ -268,9 +268,9 @@ class _Taking:
         if self.session.scalars(said).first() is not None:
             return False  # somebody says so already
         as_label = role == "label" or (role is None and label in STANDARD_LABELS)
-        new = give_tags(self.session, self.row, label if as_label else None, [] if as_label else [label])
-        self.session.get_one(TagRow, (self.row.id, "import", "", label)).confidence = sure
-        note(self.session, self.actor, "import", self.row.id, before={}, after={**new, "confidence": sure})
+        state = {"label": label, "role": "label" if as_label else "tag", "confidence": sure}
+        self.session.add(TagRow(sound_id=self.row.id, source="import", stage="", created_at=utc_now(), **state))
+        note(self.session, self.actor, "annotate", self.row.id, after=state)
         refresh_labels(self.session, [self.row.id])
         return True
 
