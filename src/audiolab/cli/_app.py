@@ -98,6 +98,7 @@ def main() -> None:
         _find,
         _folders,
         _library,
+        _remake,
         _runs,
         _tools,
     )
