@@ -19,9 +19,12 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
-from audiolab.library import Library
+from audiolab.library import Library, taking
 
+BATCH = 3
+"""Files in one transaction of an add: few, so that kills fall between and into several."""
 Ack = Callable[[str], None]
 WRITES = ("INSERT", "UPDATE", "DELETE", "CREATE", "ALTER", "DROP", "COMMIT", "BEGIN IMMEDIATE")
 
@@ -34,7 +37,7 @@ def singles(lib: Library) -> list[str]:
 
 def add(folder: Path, source: Path, ack: Ack) -> None:
     """Add a folder with files and a zip; each file is acknowledged by the progress."""
-    with Library(folder, actor="tester") as lib:
+    with patch.multiple(taking, BATCH=BATCH, _BATCH_SECONDS=600.0), Library(folder, actor="tester") as lib:
         report = lib.add_report(source, progress=lambda done, total: ack(f"done {done:g}"))
         if report.failed:
             raise AssertionError(str(report))

@@ -8,16 +8,20 @@ and the next add takes up. A line of the report is given only when its row is du
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from audiolab.errors import ParameterError
 from audiolab.library.addreport import AddLine, AddReport
+from audiolab.library.archives import is_zip
 from audiolab.library.finding import Candidate, Refusal, candidates
+from audiolab.library.folderplaces import folder_of, known_roots, make_folder
 from audiolab.library.foldertags import parse_rule
 from audiolab.library.keeping import Keeper
 from audiolab.library.scratch import scratch_folder
+from audiolab.library.shelving import Shelf
 from audiolab.library.taking import batches
 
 if TYPE_CHECKING:
@@ -40,13 +44,31 @@ def add_paths(
     library: Library, paths: Iterable[str | Path], kind: Kind, progress: Progress | None, rule: str | None = None
 ) -> AddReport:
     """Add files, folders and zips; one bad file never stops the others."""
-    keeper = Keeper(library, check_kind(kind), parse_rule(rule) if rule is not None else None)
-    found: list[Candidate | Refusal] = []
+    check_kind(kind)
+    parsed = parse_rule(rule) if rule is not None else None
+    listed = []
     for path in paths:
         if not str(path):
             raise ParameterError("a path is empty; '.' is the current folder")
-        found += candidates(Path(path).expanduser())
-    return take_all(library, found, keeper, progress=progress)
+        listed.append(Path(path).expanduser())
+    shelf = _shelf(library, listed) if library.files == "reference" else None
+    found = (item for path in listed for item in candidates(path))
+    return take_all(library, found, Keeper(library, kind, parsed, shelf), progress=progress)
+
+
+def _shelf(library: Library, paths: Iterable[Path]) -> Shelf:
+    """Let the library know the folders of what is added by reference."""
+    with library.store.transaction() as session:
+        for path in paths:
+            if os.path.isdir(path):  # noqa: PTH112 - takes any text
+                root = path
+            elif os.path.isfile(path) and not is_zip(path):  # noqa: PTH113
+                root = Path(os.path.abspath(path)).parent  # noqa: PTH100
+            else:
+                continue
+            if folder_of(session, library.places, root) is None:
+                make_folder(session, library.places, root, "reference")
+    return Shelf(known_roots(library))
 
 
 def take_all(
@@ -54,7 +76,6 @@ def take_all(
     found: Iterable[Candidate | Refusal],
     keeper: Keeper,
     *,
-    copy: bool = True,
     progress: Progress | None = None,
     each: Callable[[AddLine], None] | None = None,
 ) -> AddReport:
@@ -63,9 +84,12 @@ def take_all(
     items = [item for item in listed if isinstance(item, Candidate)]
     report, done = AddReport(), 0
 
+    def copied(item: Candidate) -> bool:
+        return library.files == "copy" or keeper.shelf is None or keeper.shelf.place(item) is None
+
     def lines() -> Generator[AddLine, None, None]:
         with scratch_folder(library.tmp_dir, "add") as folder:
-            for batch in batches(library, items, folder, copy=copy):
+            for batch in batches(library, items, folder, copy=copied):
                 yield from keeper.keep(batch)
 
     with contextlib.closing(lines()) as taken:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from audiolab.errors import CatalogError
 from audiolab.library.sounds import Sound
@@ -13,7 +13,9 @@ from audiolab.library.text import shorten
 
 __all__ = ["AddLine", "AddReport", "FileNote", "Status"]
 
-Status: TypeAlias = Literal["added", "existing", "skipped", "failed"]
+Status: TypeAlias = Literal[
+    "added", "existing", "changed", "moved", "relinked", "collected", "missing", "skipped", "failed"
+]
 
 
 class FileNote(NamedTuple):
@@ -47,6 +49,8 @@ class AddReport:
     """
 
     lines: list[AddLine] = field(default_factory=list)
+    unchanged: int = 0
+    """Files that a rescan did not have to look at."""
 
     def _sounds(self, *statuses: Status) -> list[Sound]:
         found = (line.sound for line in self.lines if line.status in statuses)
@@ -63,7 +67,8 @@ class AddReport:
     @property
     def existing(self) -> list[Sound]:
         """Sounds that were there already, whatever the file's name; `lines` say under which."""
-        return [sound for sound in self._sounds("existing") if sound not in self.added]
+        new = {sound.id for sound in self._sounds("added")}
+        return [sound for sound in self._sounds("existing") if sound.id not in new]
 
     @property
     def skipped(self) -> list[FileNote]:
@@ -76,9 +81,29 @@ class AddReport:
         return self._notes("failed")
 
     @property
+    def changed(self) -> list[Sound]:
+        """The sounds of files that held another one before."""
+        return self._sounds("changed")
+
+    @property
+    def moved(self) -> list[Sound]:
+        """Sounds whose file was found at another place of the same folder."""
+        return self._sounds("moved")
+
+    @property
+    def relinked(self) -> list[Sound]:
+        """Sounds whose lost file was found."""
+        return self._sounds("relinked", "collected")
+
+    @property
+    def missing(self) -> list[FileNote]:
+        """Files that are no longer where they were."""
+        return self._notes("missing")
+
+    @property
     def sounds(self) -> list[Sound]:
         """The sounds, new and known, each once."""
-        return self._sounds("added", "existing")
+        return self._sounds("added", "existing", "changed", "moved", "relinked", "collected")
 
     @property
     def sound(self) -> Sound:
@@ -96,8 +121,9 @@ class AddReport:
 
     def __str__(self) -> str:
         counts = Counter(line.status for line in self.lines)
-        order: tuple[Status, ...] = ("added", "existing", "skipped", "failed")
-        head = ", ".join(f"{counts[status]} {status}" for status in order if counts[status]) or "nothing found"
+        parts = [f"{counts[status]} {status}" for status in get_args(Status) if counts[status]]
+        parts += [f"{self.unchanged} unchanged"] if self.unchanged else []
+        head = ", ".join(parts) or "nothing found"
         return "\n".join([head, *(f"  {line}" for line in self.lines if line.status != "added")])
 
     def __repr__(self) -> str:

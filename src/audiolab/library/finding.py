@@ -18,7 +18,7 @@ from audiolab.library.media import clean_suffix
 from audiolab.library.places import DATABASE, MARKER
 from audiolab.library.text import clean_text
 
-__all__ = ["AUDIO_SUFFIXES", "Candidate", "Refusal", "as_it_is", "candidates"]
+__all__ = ["AUDIO_SUFFIXES", "Candidate", "Refusal", "as_it_is", "candidates", "walk"]
 
 AUDIO_SUFFIXES = frozenset(
     {
@@ -45,8 +45,8 @@ class Candidate:
         Names of the folders and zips that it lies in, within what was given, then its own.
     path : Path, optional
         The file itself; None for members of a zip, whose unpacked file is the library's to keep.
-    size : int
-        Bytes, as far as known.
+    size, mtime_ns : int
+        Bytes and time of the last change, as far as known.
     """
 
     name: str
@@ -55,6 +55,7 @@ class Candidate:
     within: tuple[str, ...] = ()
     path: Path | None = None
     size: int = 0
+    mtime_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,18 +82,29 @@ def candidates(path: Path, limits: ArchiveLimits | None = None) -> Iterator[Cand
         yield as_it_is(path, name, (name,))
 
 
-def as_it_is(path: Path, origin: str, within: tuple[str, ...], size: int | None = None) -> Candidate:
+def walk(folder: Path, name: str) -> Iterator[Candidate | Refusal]:
+    """Find the files of a folder without opening any: zips are given as they are."""
+    yield from _folder(folder, name, (), None, {_identity(folder)}, whole=True)
+
+
+def as_it_is(path: Path, origin: str, within: tuple[str, ...], status: os.stat_result | None = None) -> Candidate:
     """Give a plain file as a candidate."""
-    if size is None:
-        try:
-            size = path.stat().st_size
-        except (OSError, ValueError):
-            size = 0  # whoever opens it says what is wrong
-    return Candidate(within[-1], origin, partial(_plain, path), within, path, size)
+    try:
+        status = status or path.stat()
+        size, mtime_ns = status.st_size, status.st_mtime_ns
+    except (OSError, ValueError):
+        size = mtime_ns = 0  # whoever opens it says what is wrong
+    return Candidate(within[-1], origin, partial(_plain, path), within, path, size, mtime_ns)
 
 
 def _folder(
-    folder: Path, origin: str, within: tuple[str, ...], limits: ArchiveLimits | None, seen: set[tuple[int, int]]
+    folder: Path,
+    origin: str,
+    within: tuple[str, ...],
+    limits: ArchiveLimits | None,
+    seen: set[tuple[int, int]],
+    *,
+    whole: bool = False,
 ) -> Iterator[Candidate | Refusal]:
     if any((folder / name).exists() for name in (DATABASE, MARKER)) and (folder / "media").is_dir():
         yield Refusal(origin, "it is an audiolab library")
@@ -116,12 +128,12 @@ def _folder(
                 continue
             if identity not in seen:
                 seen.add(identity)
-                yield from _folder(Path(entry.path), inner, here, limits, seen)
+                yield from _folder(Path(entry.path), inner, here, limits, seen, whole=whole)
         elif not _is(entry.is_file):
             yield Refusal(inner, "a broken link" if entry.is_symlink() else "not a file")
-        elif suffix == ".zip" and is_zip(Path(entry.path)):
+        elif suffix == ".zip" and not whole and is_zip(Path(entry.path)):
             yield from _zip(Path(entry.path), inner, here, limits)
-        elif suffix not in AUDIO_SUFFIXES:
+        elif suffix not in AUDIO_SUFFIXES and not (whole and suffix == ".zip"):
             yield Refusal(inner, f"not audio by its suffix {clean_text(suffix)!r}")
         else:
             yield as_it_is(Path(entry.path), inner, here)

@@ -20,6 +20,7 @@ from audiolab.library.importtags import give_facts, give_tags
 from audiolab.library.intake import Intake
 from audiolab.library.models import SoundRow
 from audiolab.library.ops import note
+from audiolab.library.shelving import Shelf
 from audiolab.library.sounds import Sound
 from audiolab.library.stemnames import stem_name
 from audiolab.library.taking import Look, discard
@@ -62,11 +63,14 @@ class Keeper:
         As in `Library.add`.
     rule : Rule, optional
         What the names of folders say.
+    shelf : Shelf, optional
+        Where the files are noted.
     """
 
     library: Library
     kind: str = "auto"
     rule: Rule | None = None
+    shelf: Shelf | None = None
 
     def keep(self, looks: Sequence[Look]) -> list[AddLine]:
         """Store what is new and write the rows, durably; only then are the lines given."""
@@ -87,13 +91,9 @@ class Keeper:
                     batch.tagged.append(row.id)
                 refresh_facts(session, batch.fresh)
                 refresh_labels(session, batch.tagged)
-                self.place(session, looks, lines)
-            return lines
+                return lines if self.shelf is None else self.shelf.put(session, looks, lines)
         finally:
             discard(looks)
-
-    def place(self, session: Session, looks: Sequence[Look], lines: Sequence[AddLine]) -> None:
-        """Note where the files lie, in the same transaction."""
 
     def _needs_file(self, batch: _Batch, intake: Intake) -> bool:
         if not intake.copied:
@@ -128,9 +128,13 @@ class Keeper:
             self._stored(look.intake, stored)
             return self._add(session, batch, look, look.intake, found)
         if look.intake is not None and not self.library.media.exists(known.media or ""):
-            # Its file was lost; the same sound has come back.
+            # Its file was lost, or (where files are referred to) tagged anew; the same sound has come back.
             self._stored(look.intake, stored)
-            known.media, known.suffix, known.size = look.intake.media, look.intake.suffix, look.intake.size
+            columns = look.intake.columns()
+            for name in ("suffix", "size", "format", "subtype", "embedded"):
+                setattr(known, name, columns[name])
+            known.media = look.intake.media
+            batch.fresh.append(known)
         return self._existing(session, batch, look, known, found)
 
     def _stored(self, intake: Intake, stored: set[str]) -> None:

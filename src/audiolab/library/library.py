@@ -23,6 +23,8 @@ from audiolab.library.cardrows import CardRow
 from audiolab.library.cards import ensure, refresh_touched
 from audiolab.library.collections import Collection, Collections
 from audiolab.library.edits import Edits
+from audiolab.library.folderplaces import Places
+from audiolab.library.folders import Folders
 from audiolab.library.fsck import FsckReport, fsck
 from audiolab.library.journal import Journal
 from audiolab.library.lists import SoundList
@@ -32,6 +34,7 @@ from audiolab.library.models import ResultRow, RunRow, SoundRow, VectorRow
 from audiolab.library.paging import PagedRows
 from audiolab.library.places import DATABASE, chosen_database, identify, refuse_bad_place
 from audiolab.library.query import Query
+from audiolab.library.referencing import FilesMode, ReferringMediaStore, files_mode
 from audiolab.library.runlog import RunLog
 from audiolab.library.scratch import clear_abandoned
 from audiolab.library.search import search
@@ -47,7 +50,7 @@ if TYPE_CHECKING:
 __all__ = ["Library"]
 
 
-class Library(Lookups, Edits, Journal):
+class Library(Lookups, Edits, Journal, Folders):
     """A library: sounds, their tags, and how each was made.
 
     Parameters
@@ -61,6 +64,9 @@ class Library(Lookups, Edits, Journal):
         URL of a PostgreSQL database for the catalog, `postgresql://user:password@host/name`; the folder then holds
         the files only. Default: the setting `database` where it fits (the default library, or a folder whose
         catalog is known to be on PostgreSQL), else a SQLite file in the folder.
+    files : {"copy", "reference"}, optional
+        What to do with files that are added: copy them into the library, or refer to them where they lie.
+        Settled when the library is made; default then: copy.
 
     Attributes
     ----------
@@ -68,6 +74,10 @@ class Library(Lookups, Edits, Journal):
         The folder. It holds no absolute paths: closed, it can be copied or moved.
     media : MediaStore
         The files.
+    files : str
+        `copy` or `reference`.
+    places : Places
+        Where the folders lie that it knows.
     id : str
         What tells it from other libraries; a copy has the same.
     warnings : list of str
@@ -80,7 +90,12 @@ class Library(Lookups, Edits, Journal):
     """
 
     def __init__(
-        self, path: str | Path | None = None, *, actor: str | None = None, database: str | None = None
+        self,
+        path: str | Path | None = None,
+        *,
+        actor: str | None = None,
+        database: str | None = None,
+        files: FilesMode | None = None,
     ) -> None:
         settings = get_settings()
         self.path = settings.path(settings.library if path is None else path).absolute()
@@ -96,6 +111,10 @@ class Library(Lookups, Edits, Journal):
         self.store = Store(self.path / DATABASE if url is None else url, before_commit=refresh_touched)
         self.id = identify(self.store, self.path)
         ensure(self.store)
+        self.places = Places(self.path)
+        self.files: FilesMode = files_mode(self.store, files)
+        if self.files == "reference":
+            self.media = ReferringMediaStore(self.path / "media", self.store, self.places)
         self._runs = RunLog(self.store)
         self.warnings: list[str] = []
         clear_abandoned(self.tmp_dir, "add")
@@ -129,11 +148,17 @@ class Library(Lookups, Edits, Journal):
         kind: Kind = "auto",
         *,
         stems: str | Path | None = None,
+        rule: str | None = None,
         progress: Progress | None = None,
     ) -> Any: ...
     @overload
     def add(
-        self, paths: Iterable[str | Path], kind: Kind = "auto", *, progress: Progress | None = None
+        self,
+        paths: Iterable[str | Path],
+        kind: Kind = "auto",
+        *,
+        rule: str | None = None,
+        progress: Progress | None = None,
     ) -> AddReport: ...
     @overload
     def add(self, *, stems: str | Path, progress: Progress | None = None) -> Sound: ...
@@ -143,6 +168,7 @@ class Library(Lookups, Edits, Journal):
         kind: Kind = "auto",
         *,
         stems: str | Path | None = None,
+        rule: str | None = None,
         progress: Progress | None = None,
     ) -> Sound | AddReport:
         """Add a file, a folder, a zip, or a list of these. The originals are only read.
@@ -155,6 +181,8 @@ class Library(Lookups, Edits, Journal):
             auto: a sample if shorter than 15 s or marked as loop or one-shot inside the file, else a song.
         stems : path-like, optional
             A folder of stems: one song is made of them.
+        rule : str, optional
+            How tags are read from the names of folders and files, such as `{pack}/{label}/{name}_{bpm}_{key}`.
         progress : callable, optional
             Gets (files done, files in all).
 
@@ -172,7 +200,7 @@ class Library(Lookups, Edits, Journal):
             raise ParameterError("there is nothing to add: give a file, a folder, a zip or a list of these")
         if stems is not None:
             return self.add_report(paths, kind, stems=stems, progress=progress).sounds[0]
-        report = self.add_report(paths, kind, progress=progress)
+        report = self.add_report(paths, kind, rule=rule, progress=progress)
         if not isinstance(paths, (str, Path)) or _holds_many(paths):
             return report
         if report.failed:
@@ -185,6 +213,7 @@ class Library(Lookups, Edits, Journal):
         kind: Kind = "auto",
         *,
         stems: str | Path | None = None,
+        rule: str | None = None,
         progress: Progress | None = None,
     ) -> AddReport:
         """Add like `add`, but always give a report; a bad file in it never raises."""
@@ -194,12 +223,12 @@ class Library(Lookups, Edits, Journal):
             mix = None if paths is None or Path(paths) == Path(stems) else Path(paths).expanduser()
             return AddReport(add_stems(self, Path(stems).expanduser(), mix, progress))
         listed = [paths] if isinstance(paths, (str, Path)) else list(paths or ())
-        return add_paths(self, listed, kind, progress)
+        return add_paths(self, listed, kind, progress, rule)
 
     # ---- finding -------------------------------------------------------------------------------
 
     def query(self, text: str | Query = "", *, limit: int | None = None) -> SoundList:
-        """Find sounds: `kind:sample label:kick bpm:120..130 ^tag:reject added:2026..` (see docs/library.md).
+        """Find sounds: `kind:sample label:kick bpm:120..130 ^tag:reject added:2026..` (see docs/query.md).
 
         Raises
         ------
@@ -222,9 +251,9 @@ class Library(Lookups, Edits, Journal):
             rows = session.scalars(select(SoundRow).where(SoundRow.deleted_at.is_not(None)).order_by(SoundRow.added_at))
             return SoundList(self, rows, "sounds in the trash")
 
-    def to_frame(self, query: str | Query = "") -> pd.DataFrame:
-        """Give a pandas table of all sounds, or of those that a query finds."""
-        return self.query(query).to_frame()
+    def to_frame(self, query: str | Query = "", *, vectors: str | bool = False) -> pd.DataFrame:
+        """Give a pandas table of all sounds, or of those that a query finds; see `SoundList.to_frame`."""
+        return self.query(query).to_frame(vectors=vectors)
 
     def collection(self, name: str, query: str | None = None) -> Collection:
         """Give the collection of that name; it comes into being with its first sound.

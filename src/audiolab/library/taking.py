@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,15 +63,17 @@ class _Known:
         return size in self._sizes
 
 
-def batches(library: Library, items: Sequence[Candidate], folder: Path, *, copy: bool) -> Iterator[list[Look]]:
+def batches(
+    library: Library, items: Sequence[Candidate], folder: Path, *, copy: Callable[[Candidate], bool]
+) -> Iterator[list[Look]]:
     """Look at files and give what was seen, in order, in lists that one transaction shall take.
 
     Parameters
     ----------
     folder : Path
         Scratch; whoever takes a list puts its copies away.
-    copy : bool
-        Copy plain files; members of zips are unpacked anyway.
+    copy : callable
+        Says whether a plain file is to be copied; members of zips are unpacked anyway.
     """
     waiting: deque[Future[Look]] = deque()
     todo = iter(range(0, len(items), BATCH))
@@ -84,7 +86,7 @@ def batches(library: Library, items: Sequence[Candidate], folder: Path, *, copy:
                 if len(waiting) < _AHEAD and (at := next(todo, None)) is not None:
                     part = items[at : at + BATCH]
                     known = _Known(library, part)
-                    waiting.extend(pool.submit(_look, item, folder, known, copy) for item in part)
+                    waiting.extend(pool.submit(_look, item, folder, known, copy(item)) for item in part)
                 if not waiting:
                     break
                 late = bool(batch) and monotonic() - since > _BATCH_SECONDS and not waiting[0].done()
