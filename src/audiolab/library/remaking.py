@@ -52,6 +52,7 @@ def past_overlays(session: Session, sound_id: str, stage: str) -> list[Mapping[s
     return found
 
 
-def result_keys(session: Session) -> list[str]:
-    """Give the keys of all results, the oldest first: what a result was made of comes before it."""
-    return list(session.scalars(select(ResultRow.key).order_by(ResultRow.made_at, ResultRow.key)))
+def result_keys(session: Session) -> list[tuple[str, str]]:
+    """Give key and sound of all results, the oldest first: what a result was made of comes before it."""
+    rows = session.execute(select(ResultRow.key, ResultRow.sound_id).order_by(ResultRow.made_at, ResultRow.key))
+    return [(key, sound_id) for key, sound_id in rows]

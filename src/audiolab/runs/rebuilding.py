@@ -22,6 +22,7 @@ from audiolab.library import remaking as catalog
 from audiolab.library.ids import derived_id, hash_text
 from audiolab.library.media import copy_and_hash, hash_file
 from audiolab.library.models import ResultRow, SoundRow
+from audiolab.library.ops import note
 from audiolab.library.overlays import overlaid
 from audiolab.library.text import shorten
 from audiolab.runs.comparing import (
@@ -85,17 +86,20 @@ def rebuild_all(
     Parameters
     ----------
     documents : bool
-        With them all results that made no sounds: analyses, cuts, tags, notes, lyrics.
+        With them all other results on the sounds that are found: analyses, cuts, tags, notes, lyrics.
     """
     started, report = time.perf_counter(), RebuildReport()
     wanted: set[str] = set()
+    found: set[str] = set()
     for sound in library.query(query or "current:any"):
+        found.add(sound.id)
         report.views += sound.media is None
         report.added += sound.media is not None and sound.result_key is None
         if sound.media is not None and sound.result_key is not None:
             wanted.add(sound.result_key)
     with library.store.transaction(write=False) as session:
-        keys = [key for key in catalog.result_keys(session) if key in wanted or documents]
+        listed = catalog.result_keys(session)
+    keys = [key for key, sound_id in listed if key in wanted or (documents and sound_id in found)]
     worker = _Rebuilder(library, keep=keep, anyway=anyway, progress=no_progress)
     for done, key in enumerate(keys):
         progress(done, len(keys))
@@ -165,11 +169,18 @@ class _Rebuilder:
             )
             try:
                 output = stage.run(job, Resolved(now.params, now.engine, now.weights, now.profile, ()))
+                made = self._compare(row, of, output, now, scratch)
             except StageSkipped as reason:
                 raise RunError(f"{where}: this time the stage found nothing to do: {reason}") from reason
+            except AudiolabError:
+                raise
             except OSError as error:
                 raise RunError(f"{where} cannot be made again: {error}; is the disk full?") from error
-            made = self._compare(row, of, output, now, scratch)
+            except Exception as error:
+                # A fault of ours in one stage must not stop the others.
+                raise RunError(
+                    f"{where}: {type(error).__name__}: {error} (a fault in audiolab; please report it)"
+                ) from error
             made = replace(made, notes=(*notes, *made.notes), before=before, seconds=time.perf_counter() - started)
             if self.keep and made.status in {"close", "different"}:
                 made = replace(made, kept=self._keep(spec, output, scratch, made))
@@ -341,6 +352,8 @@ class _Rebuilder:
             os.replace(copy, self.library.media.local(known.media))
         else:
             self.library.media.put(copy, known.suffix)
+        with self.library.store.transaction() as session:
+            note(session, self.library.actor, "repair", known.id, after={"media": known.media, "from": "rebuild"})
 
     def _others(
         self, row: ResultRow, output: StageOutput, now: Resolved, *, equal_profile: bool
