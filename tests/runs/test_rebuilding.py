@@ -216,6 +216,33 @@ def test_a_need_made_with_a_correction_that_was_taken_back(song, client):
     assert rebuild(library, key).status == "equal"
 
 
+def test_labels_by_people_are_those_of_then(song, client, monkeypatch):
+    """What a job saw of people's labels is told from the history, whatever they said since."""
+    library, stem = song.library, stem_of(song)
+
+    def listed(self, job, resolved):
+        return StageOutput(document={"items": [{"label": "kick", "confidence": 0.5} for _ in job.sounds]})
+
+    def seen(self, job, resolved):
+        return StageOutput(document={"seen": [item["label"] for item in job.needs["names"]["items"]]})
+
+    monkeypatch.setattr(pretend_stages.Names, "run", listed)
+    monkeypatch.setattr(pretend_stages.Summary, "run", seen)
+    monkeypatch.setattr(pretend_stages.Names, "version", 2)
+    monkeypatch.setattr(pretend_stages.Summary, "version", 2)
+    samples = stem.samples
+    samples[0].tag("rim")
+    samples[1].tag("clap")
+    samples[1].tag("tom").untag("tom")
+    process(song, ALL, client=client).wait(60)
+    key = library.latest_result(stem.id, "summary").key
+    assert library.result(key).document["seen"] == ["rim", "clap", "kick"]
+    samples[0].untag("rim")
+    samples[1].tag("snare")
+    samples[2].tag("cowbell")
+    assert rebuild(library, key).status == "equal"
+
+
 def test_what_cannot_be_made_says_why(song, monkeypatch, tmp_path):
     library, stem = song.library, stem_of(song)
     with pytest.raises(RunError, match="was added, not made"):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -23,7 +22,6 @@ from audiolab.library.ids import derived_id, hash_text
 from audiolab.library.media import copy_and_hash, hash_file
 from audiolab.library.models import ResultRow, SoundRow
 from audiolab.library.ops import note
-from audiolab.library.overlays import overlaid
 from audiolab.library.text import shorten
 from audiolab.runs.comparing import (
     AUDIO_TOLERANCE,
@@ -32,10 +30,10 @@ from audiolab.runs.comparing import (
     profile_differences,
     vector_difference,
 )
-from audiolab.runs.graph import spec_of
 from audiolab.runs.jobs import JobSpec
 from audiolab.runs.keys import document_hash
 from audiolab.runs.rebuilt import Failure, RebuildReport, Rebuilt, RebuiltSound, Status
+from audiolab.runs.then import spec_then
 from audiolab.runs.worker import job_scratch, make_record, open_sound
 from audiolab.stages.base import Progress, Resolved, Stage, StageInput, StageOutput, StageSkipped, no_progress
 from audiolab.stages.registry import get_stage
@@ -158,7 +156,7 @@ class _Rebuilder:
         where = f"{row.stage} of {shorten(of.name)!r}"
         stage, now, notes = self._stage(row, where)
         before = self._inputs(row, of)
-        spec = self._spec(row, of, now, notes)
+        spec = spec_then(self.library, row, of, now, notes, anyway=self.anyway)
         started = time.perf_counter()
         with job_scratch(self.library.path) as scratch:
             job = StageInput(
@@ -238,55 +236,6 @@ class _Rebuilder:
         if media is None or not self.library.media.exists(media):
             return "missing"
         return "here" if hash_file(self.library.media.local(media)) == media else "damaged"
-
-    def _spec(self, row: ResultRow, of: Sound, now: Resolved, notes: list[str]) -> JobSpec:
-        sounds: list[Sound] = [of]
-        if row.set_id is not None:
-            with self.library.store.transaction(write=False) as session:
-                cut_by = catalog.set_key(session, row.set_id)
-            if cut_by is None:
-                raise RunError(f"the sample set of {row.stage} is gone from the catalog; run `audiolab fsck`")
-            sounds = list(self.library.sample_set(cut_by))
-        return JobSpec(
-            run=row.run_id or "",
-            key=row.key,
-            library=str(self.library.path),
-            stage=row.stage,
-            version=get_stage(row.stage).version,
-            params=now.params.model_dump(mode="json"),
-            engine=now.engine,
-            weights=now.weights,
-            profile=now.profile,
-            notes=now.notes,
-            sound_id=row.sound_id,
-            set_id=row.set_id,
-            sounds=tuple(map(spec_of, sounds)),
-            needs={name: self._need(row, of, name, str(value), notes) for name, value in row.needs.items()},
-        )
-
-    def _need(self, row: ResultRow, of: Sound, name: str, wanted: str, notes: list[str]) -> Mapping[str, Any]:
-        """Find the value of an earlier result that the job saw then: today's, or one before a correction."""
-        declared = {need.stage: need.of for need in get_stage(row.stage).needs}
-        owner = (of.song or of) if declared.get(name) == "song" else of
-        today = self.library.effective(owner.id, name)
-        if today is not None and document_hash(today) == wanted:
-            return today
-        for document in self._documents(owner, name):
-            if document_hash(document) == wanted:
-                return document
-        text = f"{row.stage} of {shorten(of.name)!r} was made with a result of {name!r} that is not here any more"
-        if not self.anyway or today is None:
-            raise RunError(f"{text}; pass anyway=True (--anyway) to take today's" if today is not None else text)
-        notes.append(f"{text}; today's was taken")
-        return today
-
-    def _documents(self, owner: Sound, stage: str) -> Iterator[Mapping[str, Any]]:
-        with self.library.store.transaction(write=False) as session:
-            results = catalog.results_of(session, owner.id, stage)
-            overlays = [None, self.library.overlay(owner.id, stage), *catalog.past_overlays(session, owner.id, stage)]
-        for result in results:
-            for body in overlays:
-                yield overlaid(result.document, body)
 
     # ---- comparing -------------------------------------------------------------------------------
 
