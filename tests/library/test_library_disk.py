@@ -190,7 +190,12 @@ def test_any_call_that_finds_the_disk_full(
     assert lib.fsck(deep=True).clean
 
 
-def test_the_database_says_that_it_is_full(lib: Library, tmp_path: Path) -> None:
+def test_the_database_says_that_it_is_full(folder: Path, tmp_path: Path) -> None:
+    with Library(folder) as lib:
+        fill_database(lib, tmp_path)
+
+
+def fill_database(lib: Library, tmp_path: Path) -> None:
     sound = lib.add(wav(tmp_path / "a.wav", 1))
     with lib.store.engine.connect() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()

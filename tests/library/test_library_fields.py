@@ -202,7 +202,7 @@ class TestSavedSearches:
     def test_mistakes(self, lib: Library, tmp_path: Path) -> None:
         sound = lib.add(wav(tmp_path / "a.wav", 1))
         lib.collection("kit").add(sound)
-        with pytest.raises(CatalogError, match="sounds of its own"):
+        with pytest.raises(CatalogError, match="holds chosen sounds"):
             lib.collection("kit", "label:kick")
         saved = lib.collection("saved", "kind:sample")
         for change in (saved.add, saved.remove):

@@ -91,7 +91,7 @@ def bar(label: str, *, quiet: bool = False) -> Iterator[Any]:
 def main() -> None:
     """Run the command line: exit code 0 done, 1 something failed, 2 wrong use."""
     # Importing the command modules registers their commands.
-    from audiolab.cli import _adding, _bench, _files, _folders, _library, _runs, _tools  # noqa: F401
+    from audiolab.cli import _adding, _bench, _files, _find, _folders, _library, _runs, _tools  # noqa: F401
 
     for stream in (sys.stdout, sys.stderr):
         # A file name may hold what the terminal's encoding cannot; show it escaped instead of failing.
@@ -100,7 +100,7 @@ def main() -> None:
     try:
         app()
     except ParameterError as error:
-        sys.exit(_say(error, 2))
+        sys.exit(_say(getattr(error, "picture", error), 2))
     except AudiolabError as error:
         sys.exit(_say(error, 1))
     except KeyboardInterrupt:
@@ -108,5 +108,5 @@ def main() -> None:
 
 
 def _say(message: object, code: int) -> int:
-    print(f"audiolab: {message}", file=sys.stderr)
+    print("audiolab: " + str(message).replace("\n", "\naudiolab: "), file=sys.stderr)
     return code

@@ -8,77 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from audiolab.cli._app import JsonOption, LibraryOption, app, echo, fail, open_library, print_json
+from audiolab.cli._find import SoundName, print_sounds
 from audiolab.errors import AudiolabError
 
 __all__: list[str] = []
 
 collection = typer.Typer(help="Named, ordered choices of sounds.", no_args_is_help=True)
 app.add_typer(collection, name="collection")
-SoundName = Annotated[
-    str, typer.Argument(help="A sound's id, the beginning of it, or its exact name.", show_default=False)
-]
-
-
-def _row(sound: Any) -> dict[str, Any]:
-    return {
-        "id": sound.id,
-        "kind": sound.kind,
-        "name": sound.name,
-        "stem": sound.stem,
-        "label": sound.label,
-        "confidence": sound.confidence,
-        "duration": round(sound.frames / sound.sample_rate, 4),
-        "sample_rate": sound.sample_rate,
-        "channels": sound.channels,
-        "facts": dict(sound.facts),
-    }
-
-
-def _print_sounds(sounds: Any, *, as_json: bool) -> None:
-    rows = [_row(sound) for sound in sounds]
-    if as_json:
-        print_json(rows)
-        return
-    for row in rows:
-        label = f"{row['label']} {row['confidence'] or 0:.2f}" if row["label"] else ""
-        echo(f"{row['id'][:12]}  {row['kind']:6}  {row['duration']:9.3f} s  {label:18}  {row['name']}")
-    echo(f"{len(rows)} sounds")
-
-
-@app.command("ls")
-def ls(library: LibraryOption = None, as_json: JsonOption = False) -> None:
-    """List the library's songs, and the samples and stems that were added by themselves."""
-    opened = open_library(library)
-    _print_sounds([sound for sound in opened.query("") if sound.parent is None], as_json=as_json)
-
-
-@app.command()
-def query(
-    text: Annotated[str, typer.Argument(help="E.g. 'kind:sample label:kick bpm:120..130 ^tag:reject'.")],
-    library: LibraryOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Find sounds."""
-    _print_sounds(open_library(library).query(text), as_json=as_json)
-
-
-@app.command()
-def show(sound: SoundName, library: LibraryOption = None, as_json: JsonOption = False) -> None:
-    """Show a sound: what it is, its tags, and how it was made."""
-    found = open_library(library).sound(sound)
-    if as_json:
-        document = _row(found) | {
-            "tags": [{"label": tag.label, "source": tag.source, "confidence": tag.confidence} for tag in found.tags],
-            "stems": {name: stem.id for name, stem in found.stems.items()},
-            "samples": [sample.id for sample in found.samples],
-            "made": found.explain().to_dict(),
-        }
-        print_json(document)
-        return
-    _print_sounds([found], as_json=False)
-    for tag in found.tags:
-        echo(f"  tag {tag.label} ({tag.source}, {tag.confidence:.2f})")
-    echo(str(found.explain()))
 
 
 @app.command()
@@ -182,11 +118,14 @@ def _chosen(library: Any, what: str) -> Any:
 def collection_ls(library: LibraryOption = None, as_json: JsonOption = False) -> None:
     """List all collections."""
     opened = open_library(library)
-    rows = [{"name": name, "sounds": len(opened.collection(name))} for name in opened.collections]
+    rows = [
+        {"name": name, "sounds": count, "query": opened.collection(name).query}
+        for name, count in opened.collections.counts().items()
+    ]
     if as_json:
         print_json(rows)
     for row in [] if as_json else rows:
-        echo(f"{row['name']}: {row['sounds']} sounds")
+        echo(f"{row['name']}: {row['sounds']} sounds" + (f" found by {row['query']}" if row["query"] else ""))
 
 
 @collection.command("add")
@@ -208,10 +147,25 @@ def collection_add(
         echo(f"{name}: {len(target)} sounds")
 
 
+@collection.command("save")
+def collection_save(
+    name: str,
+    query: Annotated[str, typer.Argument(help="What it finds, e.g. 'label:kick added:-7d..'.")],
+    library: LibraryOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Save a search: a collection whose sounds are always those that the query finds."""
+    saved = open_library(library).collection(name, query)
+    if as_json:
+        print_json({"name": name, "query": saved.query, "sounds": len(saved)})
+    else:
+        echo(f"{name}: {len(saved)} sounds found by {saved.query}")
+
+
 @collection.command("show")
 def collection_show(name: str, library: LibraryOption = None, as_json: JsonOption = False) -> None:
     """List a collection's sounds in their order."""
     opened = open_library(library)
     if name not in opened.collections:
         fail(f"there is no collection {name!r}; see `audiolab collection ls`")
-    _print_sounds(opened.collection(name), as_json=as_json)
+    print_sounds(opened.collection(name).sounds, as_json=as_json)

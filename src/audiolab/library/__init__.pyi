@@ -1,3 +1,4 @@
+from .frame_files import read_table as read_table
 from .library import Library as Library
 from .lists import SampleSet as SampleSet
 from .lists import SoundList as SoundList

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from audiolab.errors import CatalogError, ParameterError
-from audiolab.library.clock import utc_now
+from audiolab.library.collecting import (
+    collection_row,
+    collection_state,
+    items_of,
+    put_collection,
+    target_of,
+    whole_state,
+)
 from audiolab.library.derived import chunks
 from audiolab.library.lists import SoundList
 from audiolab.library.models import CollectionItemRow, CollectionRow, SoundRow
@@ -25,13 +32,11 @@ if TYPE_CHECKING:
 
     from audiolab.library.library import Library
 
-__all__ = ["Collection", "Collections"]
+__all__ = ["Collection", "Collections", "rename_collection"]
 
 
 class Collection:
     """A named, ordered choice of sounds; it comes into being with the first sound added.
-
-    Or a saved search: then its sounds are always those that its query finds.
 
     Parameters
     ----------
@@ -48,7 +53,7 @@ class Collection:
 
     @property
     def sounds(self) -> SoundList:
-        """Its sounds, in its order."""
+        """Its sounds, in its order; of a saved search, what that finds now."""
         title = f"sounds in {shorten(self.name)!r}"
         if (query := self.query) is not None:
             found = self.library.query(query)
@@ -59,7 +64,7 @@ class Collection:
             .join(CollectionItemRow, CollectionItemRow.sound_id == SoundRow.id)
             .join(CollectionRow, CollectionRow.id == CollectionItemRow.collection_id)
             .where(CollectionRow.name == self.name, SoundRow.deleted_at.is_(None))
-            .order_by(CollectionItemRow.position)
+            .order_by(CollectionItemRow.position, CollectionItemRow.sound_id)
         )
         with self.library.store.transaction(write=False) as session:
             rows = session.scalars(statement).all()
@@ -67,9 +72,10 @@ class Collection:
 
     @property
     def query(self) -> str | None:
-        """What it finds, if it is a saved search."""
+        """What it looks for, if it is a saved search."""
         with self.library.store.transaction(write=False) as session:
-            return session.scalar(select(CollectionRow.query).where(CollectionRow.name == self.name))
+            row = collection_row(session, self.name)
+        return None if row is None else row.query
 
     def __iter__(self) -> Iterator[Sound]:
         return iter(self.sounds)
@@ -89,64 +95,67 @@ class Collection:
 
     # ---- changing ------------------------------------------------------------------------------
 
-    def save(self, query: str) -> Collection:
-        """Make it a saved search, or change what it finds.
+    def add(self, sounds: Sounds) -> Collection:
+        """Append sounds; those that are in it already stay where they are.
 
         Raises
         ------
-        QueryError
-            If the query cannot be understood.
         CatalogError
-            If it has sounds of its own.
+            If there is no such sound, or this is a saved search.
         """
-        with self.library.store.transaction() as session:
-            query = str(check_query(session, query, self.name))
-            row = self._row(session, create=True)
-            assert row is not None
-            if row.query is None and session.scalar(select(func.count()).select_from(_items(row).subquery())):
-                raise CatalogError(f"the collection {shorten(self.name)!r} has sounds of its own; take another name")
-            before, row.query = row.query, query
-            if before != query:
-                note(
-                    session,
-                    self.library.actor,
-                    "save",
-                    self._target,
-                    before=None if before is None else {"query": before},
-                    after={"query": query},
-                )
-        return self
-
-    def add(self, sounds: Sounds) -> Collection:
-        """Append sounds; those that are in it already stay where they are."""
         ids = ids_of(sounds)
         with self.library.store.transaction() as session:
-            row = self._own_row(session, create=True)
-            assert row is not None
-            held = set(session.scalars(_items(row).with_only_columns(CollectionItemRow.sound_id)))
-            last = session.scalar(select(func.max(CollectionItemRow.position)).where(_of(row)))
+            row = collection_row(session, self.name)
+            self._refuse_search(row)
+            held = {item.sound_id: item.position for item in session.scalars(items_of(row))} if row else {}
             new = [sound_id for sound_id in ids if sound_id not in held]
             _require(session, new)
-            at = 0 if last is None else last + 1
-            session.add_all(
-                CollectionItemRow(collection_id=row.id, sound_id=sound_id, position=at + index)
-                for index, sound_id in enumerate(new)
-            )
-            if new:
-                note(session, self.library.actor, "collect", self._target, after={"sounds": new, "position": at})
+            if new or row is None:
+                at = max(held.values(), default=-1) + 1
+                self._change(session, "collect", new, list(range(at, at + len(new))))
         return self
 
     def remove(self, sounds: Sounds) -> Collection:
         """Take sounds out; they stay in the library."""
         ids = set(ids_of(sounds))
         with self.library.store.transaction() as session:
-            row = self._own_row(session)
-            gone = [item for item in session.scalars(_items(row)) if item.sound_id in ids] if row else []
-            for item in gone:
-                session.delete(item)
+            row = collection_row(session, self.name)
+            items = session.scalars(items_of(row)).all() if row else []
+            gone = [item.sound_id for item in items if item.sound_id in ids]
             if gone:
-                before = {"sounds": [item.sound_id for item in gone], "positions": [item.position for item in gone]}
-                note(session, self.library.actor, "uncollect", self._target, before=before)
+                self._change(session, "uncollect", gone, [None] * len(gone))
+        return self
+
+    def order(self, sounds: Sounds) -> Collection:
+        """Put sounds of it into this order, first of all; the others follow as they were."""
+        first = ids_of(sounds)
+        with self.library.store.transaction() as session:
+            row = collection_row(session, self.name)
+            held = [item.sound_id for item in session.scalars(items_of(row))] if row else []
+            if missing := next((sound_id for sound_id in first if sound_id not in held), None):
+                raise CatalogError(f"{shorten(missing, 16)!r} is not in the collection {shorten(self.name)!r}")
+            wanted = [*first, *(sound_id for sound_id in held if sound_id not in set(first))]
+            if wanted != held:
+                self._change(session, "order", wanted, list(range(len(wanted))))
+        return self
+
+    def save(self, query: str) -> Collection:
+        """Make it a saved search, or change what that looks for: its sounds are what the query finds, at any time.
+
+        Raises
+        ------
+        QueryError
+            If the query cannot be understood.
+        CatalogError
+            If the collection holds sounds that were chosen one by one.
+        """
+        with self.library.store.transaction() as session:
+            text = str(check_query(session, query, self.name))
+            row = collection_row(session, self.name)
+            if row is not None and row.query is None and session.scalars(items_of(row)).first() is not None:
+                raise CatalogError(f"{shorten(self.name)!r} holds chosen sounds; save the search under another name")
+            if row is None or row.query != text:
+                self._change(session, "save", [], [], query=text)
         return self
 
     def rename(self, name: str) -> Collection:
@@ -159,56 +168,40 @@ class Collection:
         """
         name = _checked(name)
         with self.library.store.transaction() as session:
-            row = self._row(session)
-            taken = session.scalar(select(CollectionRow.id).where(CollectionRow.name == name))
-            if taken is not None and name != self.name:
+            row = collection_row(session, self.name)
+            if name != self.name and collection_row(session, name) is not None:
                 raise CatalogError(f"there is a collection {shorten(name)!r} already")
             if row is not None and name != self.name:
-                row.name = name
-                note(
-                    session,
-                    self.library.actor,
-                    "rename",
-                    self._target,
-                    before={"name": self.name},
-                    after={"name": name},
-                )
+                rename_collection(session, self.library.actor, self.name, name)
         self.name = name
         return self
 
     def delete(self) -> None:
         """Remove the collection; its sounds stay in the library."""
         with self.library.store.transaction() as session:
-            row = self._row(session)
-            if row is None:
-                return
-            items = session.scalars(_items(row)).all()
-            before = {"sounds": [item.sound_id for item in items], "query": row.query}
-            for item in items:
-                session.delete(item)
-            session.flush()
-            session.delete(row)
-            note(session, self.library.actor, "delete", self._target, before=before)
+            before = whole_state(session, self.name)
+            if before["exists"]:
+                after = {"exists": False, "sounds": before["sounds"], "positions": [None] * len(before["sounds"])}
+                put_collection(session, self.name, after)
+                note(session, self.library.actor, "delete", target_of(self.name), before=before, after=after)
 
     # ---- inside --------------------------------------------------------------------------------
 
-    @property
-    def _target(self) -> str:
-        return f"collection:{self.name}"
+    def _change(
+        self, session: Session, what: str, sounds: list[str], positions: Sequence[int | None], **more: Any
+    ) -> None:
+        before = collection_state(session, self.name, sounds)
+        after = {**before, "exists": True, "positions": list(positions), **more}
+        put_collection(session, self.name, after)
+        after = {**after, "made": collection_state(session, self.name)["made"]}
+        note(session, self.library.actor, what, target_of(self.name), before=before, after=after)
 
-    def _row(self, session: Session, *, create: bool = False) -> CollectionRow | None:
-        row = session.scalars(select(CollectionRow).where(CollectionRow.name == self.name)).first()
-        if row is None and create:
-            row = CollectionRow(name=self.name, created_at=utc_now())
-            session.add(row)
-            session.flush()
-        return row
-
-    def _own_row(self, session: Session, *, create: bool = False) -> CollectionRow | None:
-        row = self._row(session, create=create)
+    def _refuse_search(self, row: CollectionRow | None) -> None:
         if row is not None and row.query is not None:
-            raise CatalogError(f"{shorten(self.name)!r} is a saved search ({shorten(row.query)}); change its query")
-        return row
+            raise CatalogError(
+                f"{shorten(self.name)!r} is a saved search: it holds what {shorten(row.query)!r} finds; "
+                "choose sounds one by one in a collection of another name"
+            )
 
     def __repr__(self) -> str:
         return f"Collection({shorten(self.name)!r}, {len(self)} sounds)"
@@ -223,7 +216,8 @@ class Collections(Mapping[str, Collection]):
     def __init__(self, library: Library) -> None:
         self.library = library
 
-    def _counts(self) -> dict[str, int]:
+    def counts(self) -> dict[str, int]:
+        """Count the sounds of each."""
         statement = (
             select(CollectionRow.name, CollectionRow.query, func.count(CollectionItemRow.sound_id))
             .outerjoin(CollectionItemRow)
@@ -235,23 +229,23 @@ class Collections(Mapping[str, Collection]):
             return {name: count if query is None else len(search(session, query)) for name, query, count in rows}
 
     def __getitem__(self, name: str) -> Collection:
-        counts = self._counts()
+        counts = self.counts()
         if name not in counts:
             near = difflib.get_close_matches(name, counts, 1)
             raise KeyError(f"there is no collection {shorten(name)!r}" + (f"; {near[0]!r}?" if near else ""))
         return Collection(self.library, name)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._counts())
+        return iter(self.counts())
 
     def __len__(self) -> int:
-        return len(self._counts())
+        return len(self.counts())
 
     def __repr__(self) -> str:
         return f"<{len(self)} collections: {', '.join(shorten(name, 30) for name in self)}>"
 
     def _repr_html_(self) -> str:
-        counts = self._counts()
+        counts = self.counts()
         return html_table(f"{len(counts)} collections", ("name", "sounds"), counts.items())
 
 
@@ -262,12 +256,14 @@ def _checked(name: str) -> str:
     return name
 
 
-def _of(row: CollectionRow) -> ColumnElement[bool]:
-    return CollectionItemRow.collection_id == row.id
-
-
-def _items(row: CollectionRow) -> Select[CollectionItemRow]:
-    return select(CollectionItemRow).where(_of(row)).order_by(CollectionItemRow.position)
+def rename_collection(session: Session, actor: str, name: str, new: str) -> None:
+    """Give a collection another name, which must be free."""
+    row = collection_row(session, name)
+    if row is None:
+        raise CatalogError(f"there is no collection {shorten(name)!r}")
+    row.name = new
+    note(session, actor, "rename", target_of(name), before={"name": name}, after={"name": new})
+    session.flush()
 
 
 def _require(session: Session, ids: list[str]) -> None:

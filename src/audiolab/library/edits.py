@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, cast
 
-from audiolab.library import overlaying, tags, trash
-from audiolab.library.ops import Op, ops
+from audiolab.library import overlaying, purging, ratings, tags, trash, undoing
+from audiolab.library.ops import Action, Op, actions, ops
+from audiolab.library.purging import PurgeReport
 from audiolab.library.sounds import Sounds, ids_of
 from audiolab.library.store import Store
 from audiolab.library.tags import Role, Tag
+
+if TYPE_CHECKING:
+    from audiolab.library.library import Library
 
 __all__ = ["Edits"]
 
@@ -53,6 +58,23 @@ class Edits:
         with self.store.transaction() as session:
             overlaying.set_overlay(session, self.actor, sound_id, kind, body)
 
+    def rate(self, sounds: Sounds, rating: int | None) -> int:
+        """Give sounds 1 to 5 stars, or with None none; give how many changed."""
+        return self.set_fields(sounds, rating=rating)
+
+    def favour(self, sounds: Sounds, favourite: bool = True) -> int:
+        """Mark sounds as favourites, or no longer; give how many changed."""
+        return self.set_fields(sounds, favourite=favourite)
+
+    def set_note(self, sounds: Sounds, note: str | None) -> int:
+        """Write a note on sounds in the place of the one before, or with None or nothing take it away."""
+        return self.set_fields(sounds, note=note)
+
+    def set_fields(self, sounds: Sounds, **fields: Any) -> int:
+        """Set `rating`, `favourite` and `note` of sounds at once; None takes one away. Gives how many changed."""
+        with self.store.transaction() as session:
+            return ratings.set_fields(session, self.actor, ids_of(sounds), fields)
+
     def overlay(self, sound_id: str, kind: str) -> dict[str, Any] | None:
         """Give the correction as it was written, if there is one."""
         with self.store.transaction(write=False) as session:
@@ -63,6 +85,32 @@ class Edits:
         with self.store.transaction(write=False) as session:
             return ops(session, target=target, limit=limit)
 
+    def history(self, *, actor: str | None = None, limit: int = 100) -> list[Action]:
+        """Give what people did, action by action, the newest first."""
+        with self.store.transaction(write=False) as session:
+            return actions(session, actor=actor, limit=limit)
+
+    def undo(self, n: int = 1, *, actor: str | None = None) -> list[Action]:
+        """Take back one's own last `n` actions, all of them or none; give them.
+
+        Parameters
+        ----------
+        actor : str, optional
+            Whose actions; default: those of who opened the library.
+
+        Raises
+        ------
+        CatalogError
+            If there is nothing to take back, or the same things were changed since; nothing is changed then.
+        """
+        with self.store.transaction() as session:
+            return undoing.undo(session, actor or self.actor, n)
+
+    def redo(self, n: int = 1, *, actor: str | None = None) -> list[Action]:
+        """Do again what `undo` has taken back, as long as nothing else was done since."""
+        with self.store.transaction() as session:
+            return undoing.redo(session, actor or self.actor, n)
+
     def delete(self, sounds: Sounds) -> int:
         """Put sounds, and all that was made from them, into the trash; give how many went."""
         with self.store.transaction() as session:
@@ -72,3 +120,15 @@ class Edits:
         """Take sounds out of the trash, with all that went in with them; give how many came back."""
         with self.store.transaction() as session:
             return trash.restore_rows(session, self.actor, ids_of(sounds))
+
+    def purge(self, *, older_than: timedelta | float | None = None, dry_run: bool = False) -> PurgeReport:
+        """Remove for good what is in the trash, with records and files that nothing else uses.
+
+        Parameters
+        ----------
+        older_than : timedelta or float, optional
+            Only what has been there for so long; a number counts days.
+        dry_run : bool
+            Only say what would go.
+        """
+        return purging.purge(cast("Library", self), older_than=older_than, dry_run=dry_run)

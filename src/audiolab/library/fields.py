@@ -225,6 +225,7 @@ _FILLED: Mapping[str, InstrumentedAttribute[Any]] = {
     "key": CardRow.key,
     "rating": CardRow.rating,
     "root": CardRow.root_note,
+    "parent": CardRow.parent,
 }
 
 
@@ -333,7 +334,7 @@ FIELDS: dict[str, Field] = {
     ),
     "confidence": _measure("how sure the label is, 0 to 1", CardRow.confidence, NUMBER, "confidence:..0.5"),
     "has": Field(
-        "label, tag, bpm, key, rating, root, stems, samples, vector, collection, or a stage's result", _has,
+        "label, tag, bpm, key, rating, root, parent, stems, samples, vector, collection, or a stage's result", _has,
         examples=("has:lyrics", "^has:label"),
     ),
     "current": Field("no: superseded sounds; any: these too", _current, examples=("current:any",)),

@@ -2,37 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from audiolab.library.clock import utc_now
+from audiolab.library.derived import refresh_facts, refresh_labels
 from audiolab.library.foldertags import Matched
 from audiolab.library.models import SoundRow, TagRow
 
-__all__ = ["give_facts", "give_tags"]
+__all__ = ["give_facts", "give_tags", "import_state", "put_import"]
 
 
-def give_tags(session: Session, row: SoundRow, label: str | None, tags: Iterable[str]) -> dict[str, Any]:
-    """Hang import tags on a sound; what people and models said stays. Gives what is new."""
-    wanted = [(word, "tag") for word in tags]
+def import_state(facts: Mapping[str, Any], tags: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """Give what an import changed as the history keeps it: facts, and tags with their roles."""
+    return {"facts": dict(facts), "tags": [list(tag) for tag in tags]}
+
+
+def put_import(session: Session, row: SoundRow, was: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Take one state of an import back and put another in its place."""
+    old, new = was.get("facts", {}), wanted.get("facts", {})
+    row.made_facts = {name: value for name, value in row.made_facts.items() if old.get(name) != value} | dict(new)
+    for word, _ in was.get("tags", ()):
+        known = session.get(TagRow, (row.id, "import", "", word))
+        if known is not None:
+            session.delete(known)
+    session.flush()
+    for word, role in wanted.get("tags", ()):
+        _put_tag(session, row.id, word, role)
+    refresh_facts(session, [row])
+    refresh_labels(session, [row.id])
+
+
+def give_tags(session: Session, row: SoundRow, label: str | None, tags: Iterable[str]) -> list[tuple[str, str]]:
+    """Hang import tags on a sound; what people and models said stays. Gives what is new, with its roles."""
+    wanted = [(word, "tag") for word in tags if word != label]
     if label is not None:
         wanted.append((label, "label"))
-    new: dict[str, Any] = {}
-    for word, role in wanted:
-        known = session.get(TagRow, (row.id, "import", "", word))
-        if known is not None and known.role == role:
-            continue
-        if known is None:
-            known = TagRow(sound_id=row.id, source="import", stage="", label=word)
-            session.add(known)
-        known.role, known.denied, known.confidence, known.created_at = role, False, 1.0, utc_now()
-        if role == "label":
-            new["label"] = word
-        else:
-            new.setdefault("tags", []).append(word)
-    return new
+    return [(word, role) for word, role in wanted if _put_tag(session, row.id, word, role)]
+
+
+def _put_tag(session: Session, sound_id: str, word: str, role: str) -> bool:
+    known = session.get(TagRow, (sound_id, "import", "", word))
+    if known is not None and known.role == role:
+        return False
+    if known is None:
+        known = TagRow(sound_id=sound_id, source="import", stage="", label=word)
+        session.add(known)
+    known.role, known.denied, known.confidence, known.created_at = role, False, 1.0, utc_now()
+    return True
 
 
 def give_facts(row: SoundRow, found: Matched) -> dict[str, Any]:

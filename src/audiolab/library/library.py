@@ -234,7 +234,7 @@ class Library(Lookups, Edits, Journal, Folders):
     # ---- finding -------------------------------------------------------------------------------
 
     def query(self, text: str | Query = "", *, limit: int | None = None) -> SoundList:
-        """Find sounds: `kind:sample label:kick bpm:120..130 ^tag:reject added:2026..` (see docs/library.md).
+        """Find sounds: `kind:sample label:kick bpm:120..130 ^tag:reject added:2026..` (see docs/query.md).
 
         Raises
         ------
@@ -257,9 +257,9 @@ class Library(Lookups, Edits, Journal, Folders):
             rows = session.scalars(select(SoundRow).where(SoundRow.deleted_at.is_not(None)).order_by(SoundRow.added_at))
             return SoundList(self, rows, "sounds in the trash")
 
-    def to_frame(self, query: str | Query = "") -> pd.DataFrame:
-        """Give a pandas table of all sounds, or of those that a query finds."""
-        return self.query(query).to_frame()
+    def to_frame(self, query: str | Query = "", *, vectors: str | bool = False) -> pd.DataFrame:
+        """Give a pandas table of all sounds, or of those that a query finds; see `SoundList.to_frame`."""
+        return self.query(query).to_frame(vectors=vectors)
 
     def collection(self, name: str, query: str | None = None) -> Collection:
         """Give the collection of that name; it comes into being with its first sound.

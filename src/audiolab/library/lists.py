@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from audiolab.errors import MissingDependency
+from audiolab.library.frame_files import to_csv, to_parquet
+from audiolab.library.frames import to_frame
 from audiolab.library.paging import PagedRows
 from audiolab.library.tables import html_table, seconds_text
 
@@ -83,15 +85,49 @@ class SoundList(Sequence["Sound"]):
         self.library.untag(self.ids, label)
         return self
 
-    def to_frame(self) -> pd.DataFrame:
+    def to_dicts(self) -> Iterator[dict[str, Any]]:
+        """Give each sound as JSON, in order; rows are read in pages."""
+        for row in self._rows:
+            yield {
+                "id": row.id,
+                "kind": row.kind,
+                "name": row.name,
+                "stem": row.stem,
+                "label": row.label,
+                "confidence": row.label_confidence,
+                "bpm": row.bpm,
+                "key": row.key,
+                "rating": row.rating,
+                "favourite": bool(row.favourite),
+                "note": row.note,
+                "duration": round(row.frames / row.sample_rate, 4),
+                "sample_rate": row.sample_rate,
+                "channels": row.channels,
+                "facts": dict(row.facts),
+            }
+
+    def to_frame(self, *, vectors: str | bool = False) -> pd.DataFrame:
         """Give a pandas table, one row a sound, with its facts as further columns.
+
+        Parameters
+        ----------
+        vectors : bool or str
+            Add a column with the embeddings: True, or the hash of an encoder.
 
         Raises
         ------
         MissingDependency
             If pandas is not installed.
         """
-        return to_frame(self.library, list(self._rows))
+        return to_frame(self.library, self._rows, vectors=vectors)
+
+    def to_parquet(self, path: str | Path, *, vectors: str | bool = False) -> Path:
+        """Write the table of `to_frame` as Parquet; `audiolab.library.read_table` gives it back."""
+        return to_parquet(self.to_frame(vectors=vectors), path)
+
+    def to_csv(self, path: str | Path) -> Path:
+        """Write the table of `to_frame` as CSV; `audiolab.library.read_table` gives it back."""
+        return to_csv(self.to_frame(), path)
 
     def __repr__(self) -> str:
         return f"<{len(self)} {self.title}>"
@@ -140,39 +176,3 @@ class SampleSet(SoundList):
     def parent(self) -> Sound | None:
         """The sound that was cut."""
         return self.library.sound(self._parent_id) if self._parent_id else None
-
-
-def to_frame(library: Library, rows: Sequence[SoundRow]) -> pd.DataFrame:
-    """Give rows as a pandas table; see `SoundList.to_frame`."""
-    try:
-        import pandas as pd
-    except ImportError as error:
-        raise MissingDependency("to_frame needs pandas. Install: pip install 'audiolab[notebooks]'") from error
-
-    names = library.names({row.song_id for row in rows if row.song_id})
-    columns: dict[str, list[Any]] = {
-        "id": [row.id for row in rows],
-        "kind": [row.kind for row in rows],
-        "name": [row.name for row in rows],
-        "stem": [row.stem for row in rows],
-        "song": [names.get(row.song_id or "") for row in rows],
-        "label": [row.label for row in rows],
-        "confidence": [row.label_confidence for row in rows],
-        "label_source": [row.label_source for row in rows],
-        "bpm": [row.bpm for row in rows],
-        "key": [row.key for row in rows],
-        "duration": [row.duration for row in rows],
-        "start": [row.start for row in rows],
-        "stop": [row.stop for row in rows],
-        "sample_rate": [row.sample_rate for row in rows],
-        "channels": [row.channels for row in rows],
-        "format": [row.format for row in rows],
-        "parent_id": [row.parent_id for row in rows],
-        "song_id": [row.song_id for row in rows],
-        "added_at": [row.added_at for row in rows],
-    }
-    known = set(columns)
-    facts = sorted({name for row in rows for name in row.facts if name not in known})
-    for name in facts:
-        columns[name] = [row.facts.get(name) for row in rows]
-    return pd.DataFrame(columns)

@@ -10,6 +10,8 @@ from sqlalchemy import select
 from audiolab.errors import CatalogError
 from audiolab.library import overlaying
 from audiolab.library.derived import chunks, visible
+from audiolab.library.family import family_graph
+from audiolab.library.graph import Graph
 from audiolab.library.ids import set_id
 from audiolab.library.lists import SampleSet, SoundList
 from audiolab.library.models import SetItemRow, SetRow, SoundRow
@@ -143,3 +145,15 @@ class Lookups:
         """Say how a sound was made; see `Sound.explain`."""
         with self.store.transaction(write=False) as session:
             return explain(session, sound_id)
+
+    def provenance(self, sound: Sound | str) -> Graph:
+        """Give everything that a sound was made from and all that was made from it, as a graph with a picture.
+
+        Parameters
+        ----------
+        sound : Sound or str
+            The sound, its id or its name; a song gives its whole family.
+        """
+        which = self.sound(sound) if isinstance(sound, str) else sound
+        with self.store.transaction(write=False) as session:
+            return family_graph(session, which.id)

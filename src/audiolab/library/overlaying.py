@@ -17,10 +17,23 @@ from audiolab.library.ops import note
 from audiolab.library.overlays import check_overlay, overlaid, relabelled
 from audiolab.library.text import clean_json, clean_text
 
-__all__ = ["effective", "overlay", "rename", "require", "set_overlay"]
+__all__ = [
+    "FIELDS",
+    "NAME",
+    "effective",
+    "named",
+    "overlay",
+    "put_name",
+    "rename",
+    "require",
+    "set_overlay",
+    "write_document",
+]
 
 NAME = "name"
 """Kind of the document that keeps a name given by a person."""
+FIELDS = "fields"
+"""Kind of the document that keeps a person's rating, favourite mark and note."""
 
 
 def require(session: Session, sound_id: str) -> SoundRow:
@@ -76,30 +89,49 @@ def overlay(session: Session, sound_id: str, kind: str) -> dict[str, Any] | None
 def set_overlay(session: Session, actor: str, sound_id: str, kind: str, body: Mapping[str, Any] | None) -> None:
     """Write, replace or (with None) remove an overlay."""
     sound = require(session, sound_id)
-    if not kind or len(kind) > 64 or kind == NAME or ":" in kind:
+    if not kind or len(kind) > 64 or kind in {NAME, FIELDS} or ":" in kind:
         raise ParameterError(f"an overlay's kind is the name of a stage, or 'facts', not {kind!r}")
     before = overlay(session, sound_id, kind)
     if body:
         check_overlay(body)
-        _write(session, sound_id, kind, clean_json(body))
-    elif before is not None:
-        session.delete(session.get_one(DocumentRow, (sound_id, kind)))
-    states = {"kind": kind, "body": before}, {"kind": kind, "body": body or None}
+    wanted = clean_json(body) if body else None
+    write_document(session, sound_id, kind, wanted)
+    states = {"kind": kind, "body": before}, {"kind": kind, "body": wanted}
     note(session, actor, "overlay", sound_id, before=states[0], after=states[1])
     refresh_facts(session, [sound])
 
 
 def rename(session: Session, actor: str, sound_id: str, name: str) -> None:
     """Give a sound another name, kept as an overlay so that it survives the sound's being made again."""
-    sound = require(session, sound_id)
+    require(session, sound_id)
     name = clean_text(name)
     if not name.strip():
         raise ParameterError("a name must not be empty")
-    before, sound.name = sound.name, name
-    _write(session, sound_id, NAME, {"name": name})
-    note(session, actor, "rename", sound_id, before={"name": before}, after={"name": name})
+    before = named(session, sound_id)
+    put_name(session, sound_id, {"name": name, "given": True})
+    note(session, actor, "rename", sound_id, before=before, after=named(session, sound_id))
+
+
+def named(session: Session, sound_id: str) -> dict[str, Any]:
+    """Give a sound's name and whether a person gave it, as the history keeps it."""
+    given = session.get(DocumentRow, (sound_id, NAME)) is not None
+    return {"name": require(session, sound_id).name, "given": given}
+
+
+def put_name(session: Session, sound_id: str, state: Mapping[str, Any]) -> None:
+    """Give a sound a name, as one that a person gave or as one that it was made with."""
+    sound = require(session, sound_id)
+    sound.name = state["name"]
+    if state.get("given", True):
+        write_document(session, sound_id, NAME, {"name": sound.name})
+    else:
+        write_document(session, sound_id, NAME, None)
     refresh_facts(session, [sound])
 
 
-def _write(session: Session, sound_id: str, kind: str, body: dict[str, Any]) -> None:
-    session.merge(DocumentRow(sound_id=sound_id, kind=kind, body=body, source="human", updated_at=utc_now()))
+def write_document(session: Session, sound_id: str, kind: str, body: dict[str, Any] | None) -> None:
+    """Write, replace or (with None) remove a document that a person made."""
+    if body is not None:
+        session.merge(DocumentRow(sound_id=sound_id, kind=kind, body=body, source="human", updated_at=utc_now()))
+    elif (row := session.get(DocumentRow, (sound_id, kind))) is not None:
+        session.delete(row)

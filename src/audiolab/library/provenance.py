@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from html import escape
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from audiolab.errors import CatalogError
+from audiolab.library.graph import Edge, Graph, Node, engine_lines
 from audiolab.library.models import ResultRow, SoundRow
 from audiolab.library.tables import seconds_text
 from audiolab.library.tags import Tag, tags_of
 from audiolab.library.text import clean_json, shorten
 
-__all__ = ["Provenance", "Step", "explain"]
+__all__ = ["Provenance", "Step", "chain_graph", "explain"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,17 @@ class Provenance:
         _dates_to_text(document)
         return dict(clean_json(document))
 
+    def graph(self) -> Graph:
+        """Give the chain as a graph, with what was done at each step."""
+        return chain_graph(self)
+
+    def _repr_svg_(self) -> str:
+        return self.graph().to_svg()
+
+    def _repr_html_(self) -> str:
+        steps = f"<details><summary>step by step</summary><pre>{escape(str(self))}</pre></details>"
+        return self.graph()._repr_html_() + steps
+
     def __str__(self) -> str:
         return "\n".join(self._lines())
 
@@ -156,6 +169,48 @@ def explain(session: Session, sound_id: str) -> Provenance:
         results=tuple(_step(result) for result in results),
         parent=explain(session, row.parent_id) if row.parent_id else None,
     )
+
+
+def chain_graph(chain: Provenance) -> Graph:
+    """Turn a chain into a graph: the file at one end, the sound at the other, and on each what else was found."""
+    steps: list[Provenance] = []
+    at: Provenance | None = chain
+    while at is not None:
+        steps.append(at)
+        at = at.parent
+    nodes: dict[str, Node] = {}
+    edges: list[Edge] = []
+    for step in reversed(steps):
+        if step.file is not None and step.made is None:
+            form = ", ".join(str(step.file[name]) for name in ("format", "added") if step.file.get(name))
+            name = str(step.file.get("name") or step.name)
+            nodes[f"file:{step.id}"] = Node(f"file:{step.id}", "file", "file", name, (form,), data=dict(step.file))
+            edges.append(Edge(f"file:{step.id}", step.id, "added as"))
+        made = step.made
+        if made is not None and step.parent is not None:
+            nodes[made.key] = _step_node(made)
+            edges += [
+                Edge(step.parent.id, made.key, "worked on"),
+                Edge(made.key, step.id, "cut" if step.cut else "made"),
+            ]
+        elif step.parent is not None:
+            edges.append(Edge(step.parent.id, step.id, "added with"))
+        lines = [f"frames {step.cut[0]} to {step.cut[1]}"] if step.cut else []
+        lines += list(step.tags[:4])
+        nodes[step.id] = Node(
+            step.id, "sound", step.kind, step.name, tuple(lines), data={"id": step.id, "stem": step.stem}
+        )
+        for result in step.results:
+            nodes.setdefault(result.key, _step_node(result))
+            edges.append(Edge(step.id, result.key, "worked on"))
+    return Graph(chain.name, chain.id, tuple(nodes.values()), tuple(dict.fromkeys(edges)))
+
+
+def _step_node(step: Step) -> Node:
+    lines = engine_lines(step.engine, step.weights)
+    lines += [shorten(f"{name} {value}", 36) for name, value in list(step.params.items())[:3]]
+    data = {"key": step.key, "stage": step.stage, "version": step.version, "params": dict(step.params)}
+    return Node(step.key, "result", f"{step.stage} v{step.version}", "", tuple(lines), data=data)
 
 
 def _told(tag: Tag) -> str:

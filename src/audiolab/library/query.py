@@ -42,6 +42,12 @@ class QueryError(ParameterError):
         super().__init__(f"{message} (position {position + 1} of the query {query!r})")
         self.message, self.query, self.position = message, query, position
 
+    @property
+    def picture(self) -> str:
+        """The query, and under it a mark where the mistake is."""
+        line = "".join(sign if sign.isprintable() else " " for sign in self.query)
+        return f"{line}\n{' ' * self.position}^ {self.message}"
+
 
 @dataclass(frozen=True, slots=True)
 class Text:

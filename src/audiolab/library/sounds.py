@@ -100,6 +100,33 @@ class Sound(Fixed):
         return self._now().current
 
     @property
+    def rating(self) -> int | None:
+        """A person's stars, 1 to 5; may be set, None takes them away."""
+        return self._now().rating
+
+    @rating.setter
+    def rating(self, value: int | None) -> None:
+        self.library.rate([self.id], value)
+
+    @property
+    def favourite(self) -> bool:
+        """Whether a person marked it; may be set."""
+        return bool(self._now().favourite)
+
+    @favourite.setter
+    def favourite(self, value: bool) -> None:
+        self.library.favour([self.id], value)
+
+    @property
+    def note(self) -> str | None:
+        """A person's words about it; may be set."""
+        return self._now().note
+
+    @note.setter
+    def note(self, value: str | None) -> None:
+        self.library.set_note([self.id], value)
+
+    @property
     def tags(self) -> list[Tag]:
         """All that was said about it, people first."""
         return self.library.tags_of(self.id)

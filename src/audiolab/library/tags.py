@@ -19,7 +19,7 @@ from audiolab.library.models import SoundRow, TagRow
 from audiolab.library.ops import note
 from audiolab.library.text import clean_text
 
-__all__ = ["STANDARD_LABELS", "Role", "Tag", "add_tags", "remove_tags", "tags_of"]
+__all__ = ["STANDARD_LABELS", "Role", "Tag", "add_tags", "human_tag", "put_human_tag", "remove_tags", "tags_of"]
 
 Role: TypeAlias = Literal["label", "tag"]
 STANDARD_LABELS = frozenset(
@@ -140,7 +140,7 @@ def remove_tags(session: Session, actor: str, sound_ids: Iterable[str], label: s
             note(session, actor, "untag", sound_id, before=before or {"label": label}, after=_state(human))
         elif human is not None:
             session.delete(human)
-            note(session, actor, "untag", sound_id, before=before)
+            note(session, actor, "untag", sound_id, before=before, after={"label": label})
     refresh_labels(session, ids)
     return changed
 
@@ -170,7 +170,28 @@ def _known(session: Session, sound_ids: Iterable[str]) -> list[str]:
 
 
 def _state(row: TagRow) -> Mapping[str, Any]:
-    return {"label": row.label, "role": row.role, "denied": row.denied, "confidence": row.confidence}
+    at = row.created_at.isoformat()
+    return {"label": row.label, "role": row.role, "denied": row.denied, "confidence": row.confidence, "at": at}
+
+
+def human_tag(session: Session, sound_id: str, label: str) -> dict[str, Any] | None:
+    """Give what a person said with a word about a sound, as the history keeps it; None if nobody did."""
+    row = session.get(TagRow, (sound_id, "human", "", label))
+    return None if row is None else dict(_state(row))
+
+
+def put_human_tag(session: Session, sound_id: str, label: str, state: Mapping[str, Any] | None) -> None:
+    """Bring what a person said with a word back to a state that the history has kept."""
+    row = session.get(TagRow, (sound_id, "human", "", label))
+    if state is None:
+        if row is not None:
+            session.delete(row)
+        return
+    if row is None:
+        row = TagRow(sound_id=sound_id, source="human", stage="", label=label)
+        session.add(row)
+    row.role, row.denied, row.confidence = state["role"], state["denied"], state["confidence"]
+    row.created_at = datetime.fromisoformat(state["at"]) if "at" in state else utc_now()
 
 
 def _tag(row: TagRow) -> Tag:
