@@ -340,7 +340,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(which=sounds, name=names)
     def uncollect(self, which: list[int], name: str) -> None:
-        self.lib.collection(name).remove(self.ids_of(which))
+        self._try(lambda: self.lib.collection(name).remove(self.ids_of(which)))
 
     @rule(which=sounds, name=names)
     def order(self, which: list[int], name: str) -> None:

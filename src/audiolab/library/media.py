@@ -54,6 +54,9 @@ class MediaStore(Protocol):
     def exists(self, media: str) -> bool:
         """Say whether the media is there."""
 
+    def stored(self, media: str) -> Path | None:
+        """Give the path of the store's own file, if it has one; others are only referred to."""
+
     def remove(self, media: str) -> bool:
         """Remove the store's own file for good; files that are only referred to are never touched."""
 
@@ -187,6 +190,10 @@ class FileMediaStore:
     def exists(self, media: str) -> bool:
         """Say whether the media is there."""
         return self._find(media) is not None
+
+    def stored(self, media: str) -> Path | None:
+        """Give the path of a file in the store; None if there is none."""
+        return self._find(media)
 
     def remove(self, media: str) -> bool:
         """Remove a file for good; gives False if the store has none of that hash."""
