@@ -125,7 +125,7 @@ class Folders:
             before = _state(row)
             row.watched, row.kind, row.rule = True, kind, rule
             if before != _state(row):
-                note(session, self.actor, "folder", f"folder:{row.name}", before=before, after=_state(row))
+                note(session, self.actor, "watch", f"folder:{row.name}", before=before, after=_state(row))
             return row.name
 
     def unwatch(self, folder: str | Path) -> None:
@@ -135,7 +135,7 @@ class Folders:
             if row.watched:
                 before = _state(row)
                 row.watched = False
-                note(session, self.actor, "folder", f"folder:{row.name}", before=before, after=_state(row))
+                note(session, self.actor, "unwatch", f"folder:{row.name}", before=before, after=_state(row))
 
     def folder_name(self, folder: str | Path) -> str:
         """Give the name of a known folder, by its name or its path.
@@ -335,5 +335,4 @@ class Folders:
 
 
 def _state(row: FolderRow) -> dict[str, Any]:
-    return {"mode": row.mode, "kind": row.kind, "rule": row.rule, "watched": row.watched,
-            "added_at": row.added_at.isoformat()}  # fmt: skip
+    return {"watched": row.watched, "kind": row.kind, "rule": row.rule}

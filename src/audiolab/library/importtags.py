@@ -8,31 +8,10 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from audiolab.library.clock import utc_now
-from audiolab.library.derived import refresh_facts, refresh_labels
 from audiolab.library.foldertags import Matched
 from audiolab.library.models import SoundRow, TagRow
 
-__all__ = ["give_facts", "give_tags", "import_state", "put_import"]
-
-
-def import_state(facts: Mapping[str, Any], tags: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    """Give what an import changed as the history keeps it: facts, and tags with their roles."""
-    return {"facts": dict(facts), "tags": [list(tag) for tag in tags]}
-
-
-def put_import(session: Session, row: SoundRow, was: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    """Take one state of an import back and put another in its place."""
-    old, new = was.get("facts", {}), wanted.get("facts", {})
-    row.made_facts = {name: value for name, value in row.made_facts.items() if old.get(name) != value} | dict(new)
-    for word, _ in was.get("tags", ()):
-        known = session.get(TagRow, (row.id, "import", "", word))
-        if known is not None:
-            session.delete(known)
-    session.flush()
-    for word, role in wanted.get("tags", ()):
-        _put_tag(session, row.id, word, role)
-    refresh_facts(session, [row])
-    refresh_labels(session, [row.id])
+__all__ = ["give_facts", "give_tags", "import_state"]
 
 
 def give_tags(session: Session, row: SoundRow, label: str | None, tags: Iterable[str]) -> list[tuple[str, str]]:
@@ -52,6 +31,13 @@ def _put_tag(session: Session, sound_id: str, word: str, role: str) -> bool:
         session.add(known)
     known.role, known.denied, known.confidence, known.created_at = role, False, 1.0, utc_now()
     return True
+
+
+def import_state(facts: Mapping[str, Any], words: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """Give what an import changed as the history keeps it: facts, `label` and `tags`."""
+    listed = list(words)
+    labels, tags = ([word for word, role in listed if role == wanted] for wanted in ("label", "tag"))
+    return {**facts, **({"label": labels[0]} if labels else {}), **({"tags": tags} if tags else {})}
 
 
 def give_facts(row: SoundRow, found: Matched) -> dict[str, Any]:

@@ -209,7 +209,7 @@ class Keeper:
             old = dict(row.made_facts)
             facts, words = give_facts(row, found), give_tags(session, row, found.label, found.tags)
             if facts or words:
-                before = import_state({name: old[name] for name in facts if name in old}, [])
+                before = {name: old[name] for name in facts if name in old}
                 note(session, library.actor, "import", row.id, before=before, after=import_state(facts, words))
                 batch.tagged.append(row.id)
                 batch.fresh.append(row)
