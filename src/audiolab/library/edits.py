@@ -51,10 +51,13 @@ class Edits:
         Parameters
         ----------
         kind : str
-            Name of the stage whose document it changes, or `facts`.
+            Name of the stage whose document it changes, `facts`, or `fields` (rating, favourite, note).
         body : mapping or None
             A JSON merge patch; `{"tempo_factor": 2}` on `analyze` counts the music twice as fast.
         """
+        if kind == overlaying.FIELDS:
+            self.set_fields(sound_id, **{**dict.fromkeys(ratings.NAMES), **(body or {})})
+            return
         with self.store.transaction() as session:
             overlaying.set_overlay(session, self.actor, sound_id, kind, body)
 

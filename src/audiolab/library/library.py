@@ -31,6 +31,7 @@ from audiolab.library.lists import SoundList
 from audiolab.library.lookups import Lookups
 from audiolab.library.media import FileMediaStore, MediaStore
 from audiolab.library.models import ResultRow, RunRow, SoundRow, VectorRow
+from audiolab.library.ops import one_action
 from audiolab.library.paging import PagedRows
 from audiolab.library.places import DATABASE, chosen_database, identify, refuse_bad_place
 from audiolab.library.query import Query
@@ -229,7 +230,8 @@ class Library(Lookups, Edits, Journal, Folders):
                 return AddReport(add_stems_of_many(self, songs, progress))
             return AddReport(add_stems(self, folder, mix, progress))
         listed = [paths] if isinstance(paths, (str, Path)) else list(paths or ())
-        return add_paths(self, listed, kind, progress, rule)
+        with one_action():  # undone at once, however many transactions it took
+            return add_paths(self, listed, kind, progress, rule)
 
     # ---- finding -------------------------------------------------------------------------------
 
