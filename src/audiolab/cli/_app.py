@@ -91,7 +91,17 @@ def bar(label: str, *, quiet: bool = False) -> Iterator[Any]:
 def main() -> None:
     """Run the command line: exit code 0 done, 1 something failed, 2 wrong use."""
     # Importing the command modules registers their commands.
-    from audiolab.cli import _adding, _bench, _files, _find, _folders, _library, _runs, _tools  # noqa: F401
+    from audiolab.cli import (  # noqa: F401
+        _adding,
+        _bench,
+        _files,
+        _find,
+        _folders,
+        _library,
+        _remake,
+        _runs,
+        _tools,
+    )
 
     for stream in (sys.stdout, sys.stderr):
         # A file name may hold what the terminal's encoding cannot; show it escaped instead of failing.

@@ -169,8 +169,7 @@ class FileMediaStore:
                 _move(path, target)
             except OSError as error:
                 raise _refused(path, error) from error
-        for folder in folders:
-            _sync_folder(folder)
+        _in_threads(_sync_folder, sorted(folders))
 
     def local(self, media: str) -> Path:
         """Give the file's path.
