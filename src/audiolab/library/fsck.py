@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from audiolab.library.catching_up import record_files
 from audiolab.library.media import FileMediaStore, MediaFile, hash_file
 from audiolab.library.models import ResultRow, SetItemRow, SetRow, SoundRow
 from audiolab.library.records import Record
+from audiolab.library.referencing import ReferringMediaStore
 from audiolab.library.tables import html_table
 from audiolab.library.text import shorten
 
@@ -96,11 +97,11 @@ def fsck(library: Library, *, deep: bool = False) -> FsckReport:
     problems += problems_of_records
     stored = {file.hash: file for file in library.media.files()}
     with library.store.transaction(write=False) as session:
-        problems += _media(session, stored, records)
+        problems += _media(session, stored, records, outside=dict(_outside(library)))
         problems += _dangling(session)
         sounds = len(session.scalars(select(SoundRow.id)).all())
     if deep:
-        problems += _changed(library, stored)
+        problems += _changed(library, [*stored, *(media for media, _ in _outside(library))])
     problems += _left_over(library)
     return FsckReport(
         tuple(problems), len(stored), sum(1 for _ in record_files(library.path)), sounds, deep,
@@ -129,7 +130,16 @@ def _records(library: Library) -> tuple[list[Record], list[Problem]]:
     return unfolded, problems
 
 
-def _media(session: Session, stored: dict[str, MediaFile], unfolded: list[Record]) -> Iterator[Problem]:
+def _outside(library: Library) -> Iterator[tuple[str, MediaFile]]:
+    """List the files that are only referred to, as long as they are there and unchanged."""
+    if isinstance(library.media, ReferringMediaStore):
+        for file, _ in library.media.referred():
+            yield file.hash, file
+
+
+def _media(
+    session: Session, stored: dict[str, MediaFile], unfolded: list[Record], *, outside: dict[str, MediaFile]
+) -> Iterator[Problem]:
     rows = session.execute(
         select(SoundRow.media, SoundRow.name, SoundRow.size).where(SoundRow.media.is_not(None)).order_by(SoundRow.id)
     )
@@ -137,7 +147,7 @@ def _media(session: Session, stored: dict[str, MediaFile], unfolded: list[Record
     for media, name, size in rows:
         assert media is not None
         used.add(media)
-        file = stored.get(media)
+        file = stored.get(media) or outside.get(media)
         if file is None:
             yield Problem("missing", media, f"the file of {shorten(name)!r} is gone")
         elif size is not None and file.size != size:
@@ -182,8 +192,8 @@ def _dangling(session: Session) -> Iterator[Problem]:
         yield Problem("dangling", sound_id, f"the sample {shorten(name)!r} is in no sample set")
 
 
-def _changed(library: Library, stored: dict[str, MediaFile]) -> Iterator[Problem]:
-    for media in sorted(stored):
+def _changed(library: Library, hashes: Iterable[str]) -> Iterator[Problem]:
+    for media in sorted(set(hashes)):
         if hash_file(library.media.local(media)) != media:
             yield Problem("changed", media, "its bytes are not those that were stored")
 
