@@ -44,7 +44,7 @@ def main() -> None:
             "operation": op,
             "kills": outcome.killed,
             "steps": [steps[0], steps[len(steps) // 2], steps[-1]],
-            "clean": outcome.killed - outcome.named.total(),
+            "clean": outcome.clean,
             "named": dict(outcome.named),
             "lost": 0,  # a lost record would have ended the campaign
             "seconds": time.perf_counter() - started,

@@ -77,6 +77,24 @@ def delete(folder: Path, source: Path, ack: Ack) -> None:
             ack(f"restore {number}")
 
 
+def purge(folder: Path, source: Path, ack: Ack) -> None:
+    """Empty the trash for good: a stem's family, and single sounds."""
+    with Library(folder, actor="tester") as lib:
+        lib.purge()
+        ack("purge")
+
+
+def undo(folder: Path, source: Path, ack: Ack) -> None:
+    """Take back what was done to many sounds at once, and do it again."""
+    with Library(folder, actor="tester") as lib:
+        lib.set_fields(singles(lib), rating=4, note="gut")
+        ack("fields")
+        lib.undo()
+        ack("undo")
+        lib.redo()
+        ack("redo")
+
+
 def migrate(folder: Path, source: Path, ack: Ack) -> None:
     """Open a library of an older schema."""
     with Library(folder, actor="tester"):
@@ -94,6 +112,8 @@ OPERATIONS: dict[str, Callable[[Path, Path, Ack], None]] = {
     "add": add,
     "tag": tag,
     "delete": delete,
+    "purge": purge,
+    "undo": undo,
     "migrate": migrate,
     "backup": backup,
 }

@@ -20,7 +20,7 @@ def test_kill_9_at_20_points(tmp_path: Path, op: str) -> None:
     assert outcome.trials == 20
     assert outcome.killed >= 18
     if op in {"add", "tag", "delete"}:
-        assert len(outcome.steps) > 3  # the kills were spread over the steps
+        assert len(outcome.steps) > 2  # the kills were spread over the steps
 
 
 def test_kill_9_at_2_points(tmp_path: Path) -> None:

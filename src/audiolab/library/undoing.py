@@ -178,6 +178,20 @@ def _back_from_tag(session: Session, actor: str, op: Op) -> None:
     refresh_labels(session, [op.target])
 
 
+def _back_from_annotate(session: Session, actor: str, op: Op) -> None:
+    """Take an imported word away, or bring it back."""
+    _sound(session, op)
+    state = op.after or op.before or {}
+    row = session.get(TagRow, (op.target, "import", "", state["label"]))
+    _compare(op, None if row is None else {"label": row.label, "role": row.role, "confidence": row.confidence})
+    if row is not None:
+        session.delete(row)
+    if op.before is not None:
+        session.merge(TagRow(sound_id=op.target, source="import", stage="", created_at=op.at, **op.before))
+    _note_swapped(session, actor, op)
+    refresh_labels(session, [op.target])
+
+
 def _back_from_rename(session: Session, actor: str, op: Op) -> None:
     _sound(session, op)
     _compare(op, named(session, op.target))
@@ -337,6 +351,7 @@ _WAYS: dict[str, Callable[[Session, str, Op], None]] = {
     "restore": _back_from_restore,
     "tag": _back_from_tag,
     "untag": _back_from_tag,
+    "annotate": _back_from_annotate,
     "rename": _back_from_rename,
     "import": _back_from_import,
     "overlay": _back_from_overlay,
