@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import select
@@ -17,7 +18,7 @@ from audiolab.library.clock import utc_now
 from audiolab.library.derived import chunks, refresh_facts, refresh_labels
 from audiolab.library.embedded import embedded_label
 from audiolab.library.foldertags import Matched, Rule
-from audiolab.library.importtags import give_facts, give_tags
+from audiolab.library.importtags import give_facts, give_tags, import_state
 from audiolab.library.intake import Intake
 from audiolab.library.models import SoundRow
 from audiolab.library.ops import note
@@ -35,6 +36,7 @@ __all__ = ["Keeper", "auto_kind", "display_name"]
 
 SAMPLE_SECONDS = 15.0
 """Shorter files are samples, unless the user says otherwise."""
+_LOCKED_SECONDS = 2.0
 
 
 @dataclass(slots=True)
@@ -74,30 +76,44 @@ class Keeper:
     shelf: Shelf | None = None
 
     def keep(self, looks: Sequence[Look]) -> list[AddLine]:
-        """Store what is new and write the rows, durably; only then are the lines given."""
+        """Store what is new and write the rows, durably; only then are the lines given.
+
+        Where that fails for a batch it is tried file by file, so that one that cannot be stored stops no other.
+        """
+        started = monotonic()
         try:
-            with self.library.store.transaction(write=False) as session:
-                before = _lookup(session, looks)
-            wanted = [
-                look.intake for look in looks if look.intake is not None and self._needs_file(before, look.intake)
-            ]
-            stored = self._store(wanted)
-            with self.library.store.transaction() as session:
-                # Looked up again under the write lock: another process may have been faster.
-                batch = _lookup(session, looks)
-                lines = [self._one(session, batch, look, stored) for look in looks]
-                session.flush()
-                for row, label, tags in batch.words:
-                    give_tags(session, row, label, tags)
-                    batch.tagged.append(row.id)
-                refresh_facts(session, batch.fresh)
-                refresh_labels(session, batch.tagged)
-                return lines if self.shelf is None else self.shelf.put(session, looks, lines)
-        except CatalogError as error:
-            # A full disk or a locked catalog: none of the batch is there, and the next one may go through.
-            return [AddLine(look.item.origin, "failed", look.why or str(error)) for look in looks]
+            try:
+                return self._keep(looks)
+            except CatalogError as error:
+                # After a long wait for a locked database it would only be waited for again.
+                if len(looks) == 1 or monotonic() - started > _LOCKED_SECONDS:
+                    return [_failed(look, error) for look in looks]
+            return [self._keep_one(look) for look in looks]
         finally:
             discard(looks)
+
+    def _keep_one(self, look: Look) -> AddLine:
+        try:
+            return self._keep([look])[0]
+        except CatalogError as error:
+            return _failed(look, error)
+
+    def _keep(self, looks: Sequence[Look]) -> list[AddLine]:
+        with self.library.store.transaction(write=False) as session:
+            before = _lookup(session, looks)
+        wanted = [look.intake for look in looks if look.intake is not None and self._needs_file(before, look.intake)]
+        stored = self._store(wanted)
+        with self.library.store.transaction() as session:
+            # Looked up again under the write lock: another process may have been faster.
+            batch = _lookup(session, looks)
+            lines = [self._one(session, batch, look, stored) for look in looks]
+            session.flush()
+            for row, label, tags in batch.words:
+                give_tags(session, row, label, tags)
+                batch.tagged.append(row.id)
+            refresh_facts(session, batch.fresh)
+            refresh_labels(session, batch.tagged)
+            return lines if self.shelf is None else self.shelf.put(session, looks, lines)
 
     def _needs_file(self, batch: _Batch, intake: Intake) -> bool:
         if not intake.copied:
@@ -191,10 +207,10 @@ class Keeper:
             row.stem = stem_name(row.original_name or row.name) if self.kind == "stem" else None
         if found is not None:
             old = dict(row.made_facts)
-            new = give_facts(row, found) | give_tags(session, row, found.label, found.tags)
-            if new:
-                before = {name: old[name] for name in new if name in old}
-                note(session, library.actor, "import", row.id, before=before, after=new)
+            facts, words = give_facts(row, found), give_tags(session, row, found.label, found.tags)
+            if facts or words:
+                before = {name: old[name] for name in facts if name in old}
+                note(session, library.actor, "import", row.id, before=before, after=import_state(facts, words))
                 batch.tagged.append(row.id)
                 batch.fresh.append(row)
                 why.append("tagged by its folders")
@@ -202,6 +218,10 @@ class Keeper:
 
     def _misfit(self, found: Matched | None) -> list[str]:
         return [] if self.rule is None or found is not None else ["its path does not fit the rule"]
+
+
+def _failed(look: Look, error: CatalogError) -> AddLine:
+    return AddLine(look.item.origin, "failed", look.why or str(error))
 
 
 def _lookup(session: Session, looks: Sequence[Look]) -> _Batch:

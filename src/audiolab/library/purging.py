@@ -267,5 +267,4 @@ def _remove_media(library: Library, hashes: Iterable[str]) -> None:
     for part in chunks(hashes):
         with library.store.transaction() as session:
             for media in set(part) - _used(session, set(part), set(), set()):
-                if library.media.exists(media):
-                    library.media.local(media).unlink(missing_ok=True)
+                library.media.remove(media)

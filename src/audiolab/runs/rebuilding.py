@@ -295,10 +295,11 @@ class _Rebuilder:
         assert known.media is not None
         copy = scratch / f"back-{known.media[:16]}"
         copy_and_hash(new, copy)
-        if self.library.media.exists(known.media):
+        damaged = self.library.media.stored(known.media)
+        if damaged is not None:
             with copy.open("rb") as file:
                 os.fsync(file.fileno())
-            os.replace(copy, self.library.media.local(known.media))
+            os.replace(copy, damaged)
         else:
             self.library.media.put(copy, known.suffix)
         with self.library.store.transaction() as session:
