@@ -167,7 +167,7 @@ def test_a_different_one_is_kept_only_if_asked_and_beside_the_old(song, monkeypa
 def test_documents_are_compared_number_by_number(song, monkeypatch):
     library = song.library
     key = library.latest_result(song.id, "measure").key
-    assert rebuild(library, key).status == "equal"
+    assert rebuild(library, key).status == rebuild(library, key[:12]).status == "equal"
     monkeypatch.setattr(
         pretend_stages.Measure, "run", lambda self, job, resolved: StageOutput(document={"length": 4000 * (1 + 5e-7)})
     )
