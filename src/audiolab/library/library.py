@@ -33,6 +33,7 @@ from audiolab.library.media import FileMediaStore, MediaStore
 from audiolab.library.models import ResultRow, RunRow, SoundRow, VectorRow
 from audiolab.library.paging import PagedRows
 from audiolab.library.places import DATABASE, chosen_database, identify, refuse_bad_place
+from audiolab.library.purging import finish_purges
 from audiolab.library.query import Query
 from audiolab.library.referencing import FilesMode, ReferringMediaStore, files_mode
 from audiolab.library.runlog import RunLog
@@ -118,6 +119,7 @@ class Library(Lookups, Edits, Journal, Folders):
         self._runs = RunLog(self.store)
         self.warnings: list[str] = []
         clear_abandoned(self.tmp_dir, "add")
+        finish_purges(self)
         self.fold_new()
 
     # ---- opening and closing -------------------------------------------------------------------
