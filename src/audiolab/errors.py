@@ -7,6 +7,7 @@ and the likely mistake, so that it can be shown to a user as it is.
 from __future__ import annotations
 
 __all__ = [
+    "AnnotationError",
     "AudioError",
     "AudiolabError",
     "Cancelled",
@@ -29,6 +30,10 @@ class ParameterError(AudiolabError, ValueError):
 
 class AudioError(AudiolabError):
     """A file is not audio, is damaged, or cannot be written as asked."""
+
+
+class AnnotationError(AudiolabError):
+    """An annotation cannot be read as what it says it is; the message names the file and the line."""
 
 
 class MissingDependency(AudiolabError, ImportError):

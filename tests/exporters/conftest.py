@@ -80,7 +80,12 @@ class Maker:
 
     def tempo(self, song: Sound, bpm: float = 120.0) -> None:
         tempo_map = TempoMap.constant(bpm, first_downbeat=0.25)
-        document = {"tempo": {"bpm": bpm, "confidence": 0.9, "candidates": [bpm]}, "tempo_map": tempo_map.to_dict()}
+        document = {
+            "tempo": {"bpm": bpm, "confidence": 0.9, "candidates": [{"bpm": bpm, "confidence": 0.9}]},
+            "tempo_map": tempo_map.to_dict(), "meter": "4/4", "duration": song.duration,
+            "beats": tempo_map.beats(song.duration).tolist(), "downbeats": tempo_map.downbeats(song.duration).tolist(),
+            "key": {"tonic": "A", "mode": "minor", "camelot": "8A", "confidence": 0.8},
+        }  # fmt: skip
         self.keep(stage="analyze", sound_id=song.id, document=document, facts={"bpm": bpm, "key": "A minor"})
 
     def notes(self, stem: Sound, pitches: Sequence[int] = (40, 43)) -> None:

@@ -478,7 +478,7 @@ def test_entry_points_add_formats(maker, tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(registry, "entry_points", lambda group: [Point()] if group == "audiolab.exporters" else [])
     registry.get_format.cache_clear()
-    assert format_names() == ("folder", "midi", "text")
+    assert format_names() == ("folder", "midi", "jams", "text")
     export(maker.song(), tmp_path / "out", format="text", word="bye")
     assert (tmp_path / "out" / "hello.txt").read_text() == "bye"
     registry.get_format.cache_clear()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from library_making import classifying, dump, embedding, keep, key_of, separation, song_with_samples, wav
@@ -192,6 +192,40 @@ class TestUndo:
                 seen.append(own_synonyms(session))
         assert seen == [{"boom": "tom"}, {"boom": "kick"}, {}]
 
+    def test_a_folder_with_a_rule(self, lib: Library, tmp_path: Path) -> None:
+        for number in range(3):
+            wav(tmp_path / "pack" / "kick" / f"{number}.wav", number)
+        lib.add(tmp_path / "pack")
+        before = state(lib)
+        lib.add_report(tmp_path / "pack", rule="{label}/{name}")
+        after = state(lib)
+        assert [sound.label for sound in lib.query()] == ["kick"] * 3
+        lib.undo()
+        assert state(lib) == before
+        lib.redo()
+        assert [sound.label for sound in lib.query()] == ["kick"] * 3
+        lib.undo(2)
+        assert len(lib.trash) == 3
+        lib.redo(2)
+        times = {"tag"}  # tags that come back are new ones
+        assert {k: v for k, v in state(lib).items() if k not in times} == {
+            k: v for k, v in after.items() if k not in times
+        }
+
+    def test_a_watched_folder(self, lib: Library, tmp_path: Path) -> None:
+        wav(tmp_path / "pack" / "a.wav", 1)
+        lib.watch(tmp_path / "pack", kind="sample")
+        lib.watch(tmp_path / "pack", kind="song")
+        lib.unwatch(tmp_path / "pack")
+        (folder,) = lib.folders
+        assert not folder.watched
+        lib.undo()
+        assert [(found.watched, found.kind) for found in lib.folders] == [(True, "song")]
+        lib.undo()
+        assert [(found.watched, found.kind) for found in lib.folders] == [(True, "sample")]
+        lib.undo()
+        assert not any(found.watched for found in lib.folders)
+
     def test_several_transactions_as_one_action(self, lib: Library, tmp_path: Path) -> None:
         with one_action():
             for seed in range(3):
@@ -340,7 +374,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(which=sounds, name=names)
     def uncollect(self, which: list[int], name: str) -> None:
-        self.lib.collection(name).remove(self.ids_of(which))
+        self._try(lambda: self.lib.collection(name).remove(self.ids_of(which)))
 
     @rule(which=sounds, name=names)
     def order(self, which: list[int], name: str) -> None:
@@ -400,7 +434,11 @@ def test_random_actions_and_back(tmp_path: Path) -> None:
         keep(lib, classifying(drums.samples, {"kick": 0.9, "snare": 0.6}))
     machine = type("M", (Machine,), {"blank": tmp_path / "blank"})
     machine.TestCase.settings = settings(  # type: ignore[attr-defined]
-        max_examples=25, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
+        max_examples=25,
+        stateful_step_count=15,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.explicit, Phase.generate],
     )
     machine.TestCase().runTest()  # type: ignore[attr-defined]
 

@@ -126,7 +126,7 @@ class TestIndex:
     def test_columns_are_apart(self, lib: Library, tmp_path: Path) -> None:
         sound = lib.add(wav(tmp_path / "thunder.wav"))
         sound.tag("lightning")
-        lib.set_overlay(sound.id, "fields", {"note": "compress it"})
+        sound.note = "compress it"
         for text, column in (("thunder", "names"), ("lightning", "tags"), ("compress", "notes")):
             assert self.ask(lib, text) == {sound.id}
             for where in COLUMNS:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from audiolab.benchmarking.tables import AnnotationError, read_text
+from audiolab.audio.jams import open_jams
 from audiolab.benchmarking.truth import Truth, parse_key
+from audiolab.errors import AnnotationError
 
 __all__ = ["jams_kinds", "read_jams"]
 
@@ -53,36 +52,13 @@ Rows = list[tuple[float, float, Any]]
 
 
 def _annotations(path: Path) -> dict[str, tuple[str, Rows]]:
-    try:
-        document = json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise AnnotationError(f"{str(path)!r}, line {error.lineno}: not JSON, so not JAMS: {error.msg}") from None
-    annotations = document.get("annotations") if isinstance(document, Mapping) else None
-    if not isinstance(annotations, list):
-        raise AnnotationError(f"{str(path)!r} is not JAMS: it has no list `annotations`")
     found: dict[str, tuple[str, Rows]] = {}
-    for annotation in annotations:
-        namespace = annotation.get("namespace") if isinstance(annotation, Mapping) else None
-        kind = _NAMESPACES.get(str(namespace))
+    for annotation in open_jams(path).annotations:
+        kind = _NAMESPACES.get(annotation.namespace)
         if kind is not None and kind not in found:
-            where = f"{str(path)!r}, namespace {namespace}"
-            found[kind] = (str(namespace), sorted(_rows(annotation.get("data"), where), key=lambda row: row[0]))
+            rows = [(seen.time, seen.duration, seen.value) for seen in annotation.observations()]
+            found[kind] = (annotation.namespace, rows)
     return found
-
-
-def _rows(data: Any, where: str) -> Iterator[tuple[float, float, Any]]:
-    """Read observations, as a list of records or as columns (JAMS has both)."""
-    if isinstance(data, Mapping):
-        keys = ("time", "duration", "value")
-        data = [dict(zip(keys, row, strict=True)) for row in zip(*(data.get(key, []) for key in keys), strict=True)]
-    for number, row in enumerate(data or [], 1):
-        try:
-            time, duration, value = float(row["time"]), float(row.get("duration") or 0.0), row.get("value")
-        except (TypeError, KeyError, ValueError, AttributeError):
-            raise AnnotationError(f"{where}, observation {number}: no time, duration and value") from None
-        if not (math.isfinite(time) and math.isfinite(duration)) or time < 0 or duration < 0:
-            raise AnnotationError(f"{where}, observation {number}: time {time:g}, duration {duration:g}")
-        yield time, duration, value
 
 
 def _number(value: Any, where: str) -> float:

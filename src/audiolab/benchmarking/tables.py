@@ -9,13 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from audiolab.errors import AudiolabError
+from audiolab.audio.jams import read_text
+from audiolab.errors import AnnotationError
 
 __all__ = ["AnnotationError", "Row", "Table", "read_table", "read_text"]
-
-
-class AnnotationError(AudiolabError):
-    """An annotation cannot be read as what it says it is; the message names the file and the line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,23 +75,6 @@ class Table:
                 f"{str(self.path)!r}, line 1: no column {names[0]!r} in the header {', '.join(self.header)!r}"
             )
         return found
-
-
-def read_text(path: Path) -> str:
-    """Read a text file.
-
-    Raises
-    ------
-    AnnotationError
-        If it is not UTF-8 text, or holds nothing.
-    """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise AnnotationError(f"{str(path)!r} cannot be read as UTF-8 text: {error}") from None
-    if not text.strip():
-        raise AnnotationError(f"{str(path)!r} is empty: remove it, or write the annotation into it")
-    return text
 
 
 def read_table(path: Path) -> Table:

@@ -59,13 +59,13 @@ def fail(message: str, code: int = 1) -> NoReturn:
     raise typer.Exit(code)
 
 
-def open_library(path: Path | None) -> Library:
-    """Open the library that the option names, else the default one."""
+def open_library(path: Path | None, **options: Any) -> Library:
+    """Open the library that the option names, else the default one; `options` go to `Library`."""
     from audiolab.config import get_settings
     from audiolab.library import Library
 
     settings = get_settings()
-    library = Library(path if path is not None else settings.path(settings.library))
+    library = Library(path if path is not None else settings.path(settings.library), **options)
     for warning in library.warnings:
         typer.echo(f"audiolab: {warning}", err=True)
     return library
@@ -91,7 +91,17 @@ def bar(label: str, *, quiet: bool = False) -> Iterator[Any]:
 def main() -> None:
     """Run the command line: exit code 0 done, 1 something failed, 2 wrong use."""
     # Importing the command modules registers their commands.
-    from audiolab.cli import _bench, _files, _find, _library, _runs, _tools  # noqa: F401
+    from audiolab.cli import (  # noqa: F401
+        _adding,
+        _bench,
+        _files,
+        _find,
+        _folders,
+        _library,
+        _remake,
+        _runs,
+        _tools,
+    )
 
     for stream in (sys.stdout, sys.stderr):
         # A file name may hold what the terminal's encoding cannot; show it escaped instead of failing.

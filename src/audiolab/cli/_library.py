@@ -7,63 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
-from audiolab.cli._app import JsonOption, LibraryOption, app, bar, echo, fail, open_library, print_json
+from audiolab.cli._app import JsonOption, LibraryOption, app, echo, fail, open_library, print_json
 from audiolab.cli._find import SoundName, print_sounds
-from audiolab.errors import AudiolabError, ParameterError
+from audiolab.errors import AudiolabError
 
 __all__: list[str] = []
 
 collection = typer.Typer(help="Named, ordered choices of sounds.", no_args_is_help=True)
 app.add_typer(collection, name="collection")
-
-
-@app.command()
-def add(
-    paths: Annotated[list[Path], typer.Argument(help="Files, folders, zips.", show_default=False)],
-    kind: Annotated[str, typer.Option(help="auto, song, sample or stem.")] = "auto",
-    stems: Annotated[bool, typer.Option("--stems", help="Each path is a folder of stems of one song.")] = False,
-    library: LibraryOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Add sounds to the library; what it has already is recognised under any name."""
-    opened = open_library(library)
-    rows: dict[str, list[dict[str, Any]]] = {"added": [], "existing": [], "skipped": [], "failed": []}
-    for path in paths:
-        try:
-            with bar(f"add {path.name}", quiet=as_json) as progress:
-                if stems:
-                    song = opened.add(stems=path, progress=progress)
-                    rows["added"].append({"id": song.id, "name": song.name, "kind": song.kind, "path": str(path)})
-                    continue
-                report = opened.add([path], _kind(kind), progress=progress)
-        except ParameterError:
-            raise
-        except AudiolabError as error:
-            rows["failed"].append({"path": str(path), "why": str(error)})
-            continue
-        for line in report.lines:
-            if line.sound is not None:
-                found = {"id": line.sound.id, "name": line.sound.name, "kind": line.sound.kind, "path": line.path}
-                rows[line.status].append(found)
-            else:
-                rows[line.status].append({"path": line.path, "why": line.why})
-    if as_json:
-        print_json({"library": str(opened.path), **rows})
-    else:
-        for word, found_rows in rows.items():
-            for row in found_rows:
-                what = (
-                    f"{row['kind']} {row['name']} ({row['id'][:12]})" if "id" in row else f"{row['path']}: {row['why']}"
-                )
-                echo(f"{word}: {what}")
-    if rows["failed"]:
-        raise typer.Exit(1)
-
-
-def _kind(kind: str) -> Any:
-    if kind not in {"auto", "song", "sample", "stem"}:
-        raise ParameterError(f"--kind is auto, song, sample or stem, not {kind!r}")
-    return kind
 
 
 @app.command()

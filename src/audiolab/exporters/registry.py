@@ -15,6 +15,7 @@ GROUP = "audiolab.exporters"
 _BUILT_IN = {
     "folder": "audiolab.exporters.folder:FolderExporter",
     "midi": "audiolab.exporters.midi:MidiExporter",
+    "jams": "audiolab.exporters.jams:JamsExporter",
 }
 
 

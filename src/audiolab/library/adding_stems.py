@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from audiolab.library.adding import Progress
 from audiolab.library.addreport import AddLine
 from audiolab.library.clock import utc_now
 from audiolab.library.derived import refresh_facts
-from audiolab.library.finding import Candidate, candidates
+from audiolab.library.finding import AUDIO_SUFFIXES, Candidate, candidates
 from audiolab.library.ids import derived_id, hash_text
 from audiolab.library.intake import Intake, take_in
 from audiolab.library.keeping import display_name
@@ -25,16 +26,54 @@ from audiolab.library.models import SoundRow
 from audiolab.library.ops import note
 from audiolab.library.scratch import scratch_folder
 from audiolab.library.sounds import Sound
-from audiolab.library.stemnames import is_mix_name, stem_name
+from audiolab.library.stemnames import is_mix_name, is_stem_name, stem_name
 from audiolab.library.text import clean_text, shorten
 from audiolab.library.trash import restore_rows
 
 if TYPE_CHECKING:
     from audiolab.library.library import Library
 
-__all__ = ["add_stems"]
+__all__ = ["add_stems", "add_stems_of_many", "song_folders"]
 
 _BLOCK = 1 << 16
+
+
+def song_folders(folder: Path) -> list[Path]:
+    """Find the folders of stems that are meant: the folder itself, or each of the many that it holds.
+
+    A folder that holds audio files, or has a folder for each stem (`Drums/`, `Bass/` ...), is one song.
+    """
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError:  # whoever opens it says what is wrong
+        return [folder]
+    entries = [entry for entry in entries if not entry.name.startswith(".")]
+    if any(entry.is_file() and os.path.splitext(entry.name)[1].lower() in AUDIO_SUFFIXES for entry in entries):  # noqa: PTH122
+        return [folder]
+    below = [Path(entry.path) for entry in entries if entry.is_dir() and holds_audio(Path(entry.path))]
+    if len(below) < 2 or all(is_stem_name(path.name) for path in below):
+        # One folder inside another is the same song; so are folders of which each holds one stem.
+        inner = song_folders(below[0]) if len(below) == 1 and not is_stem_name(below[0].name) else [folder]
+        return inner if len(inner) > 1 else [folder]
+    return [song for path in below for song in song_folders(path)]
+
+
+def holds_audio(folder: Path) -> bool:
+    """Say whether a folder holds an audio file at any depth."""
+    return any(isinstance(item, Candidate) for item in candidates(folder))
+
+
+def add_stems_of_many(library: Library, folders: Sequence[Path], progress: Progress | None) -> list[AddLine]:
+    """Make a song of each of several folders of stems; one that cannot be a song does not stop the others."""
+    lines: list[AddLine] = []
+    for done, folder in enumerate(folders, 1):
+        try:
+            lines += add_stems(library, folder, None, None)
+        except (AudioError, CatalogError) as error:
+            lines.append(AddLine(clean_text(f"{folder.parent.name}/{folder.name}"), "failed", str(error)))
+        if progress is not None:
+            progress(done, len(folders))
+    return lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +100,7 @@ def add_stems(library: Library, folder: Path, mix: Path | None, progress: Progre
     AudioError
         If a file is damaged, or rates or lengths differ; nothing is added then.
     """
-    name = clean_text(folder.name) or "stems"
+    name = clean_text(folder.name if folder.is_dir() else folder.stem) or "stems"
     with scratch_folder(library.tmp_dir, "add") as scratch, ExitStack() as stack:
         taken = _take_all(folder, scratch, stack, progress)
         mixes = [item for item in taken if is_mix_name(item.name)]
@@ -83,8 +122,12 @@ def add_stems(library: Library, folder: Path, mix: Path | None, progress: Progre
 
 
 def _take_all(folder: Path, scratch: Path, stack: ExitStack, progress: Progress | None) -> list[Intake]:
-    found = [item for item in candidates(folder) if isinstance(item, Candidate)]
-    taken = []
+    found, taken = [], []
+    for item in candidates(folder):
+        if isinstance(item, Candidate):
+            found.append(item)
+        elif item.failed:  # a song without one of its stems would be another song
+            raise AudioError(f"{item.origin!r}: {item.why}")
     for index, item in enumerate(found):
         part = _part(scratch, index)
         path = stack.enter_context(item.open(part))

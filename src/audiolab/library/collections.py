@@ -120,6 +120,7 @@ class Collection:
         ids = set(ids_of(sounds))
         with self.library.store.transaction() as session:
             row = collection_row(session, self.name)
+            self._refuse_search(row)
             items = session.scalars(items_of(row)).all() if row else []
             gone = [item.sound_id for item in items if item.sound_id in ids]
             if gone:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from audiolab.library import overlaying, purging, ratings, tags, trash, undoing
+from audiolab.library.annotations import ImportReport, import_jams
 from audiolab.library.ops import Action, Op, actions, ops
 from audiolab.library.purging import PurgeReport
-from audiolab.library.sounds import Sounds, ids_of
+from audiolab.library.sounds import Sound, Sounds, ids_of
 from audiolab.library.store import Store
 from audiolab.library.tags import Role, Tag
 
@@ -51,10 +53,13 @@ class Edits:
         Parameters
         ----------
         kind : str
-            Name of the stage whose document it changes, or `facts`.
+            Name of the stage whose document it changes, `facts`, or `fields` (rating, favourite, note).
         body : mapping or None
             A JSON merge patch; `{"tempo_factor": 2}` on `analyze` counts the music twice as fast.
         """
+        if kind == overlaying.FIELDS:
+            self.set_fields(sound_id, **{**dict.fromkeys(ratings.NAMES), **(body or {})})
+            return
         with self.store.transaction() as session:
             overlaying.set_overlay(session, self.actor, sound_id, kind, body)
 
@@ -132,3 +137,13 @@ class Edits:
             Only say what would go.
         """
         return purging.purge(cast("Library", self), older_than=older_than, dry_run=dry_run)
+
+    def import_jams(self, path: str | Path, sound: Sound | str | None = None) -> ImportReport:
+        """Take beats, tempo, key, notes, lyrics and tags from a JAMS file, as corrections; see `annotations.py`.
+
+        Parameters
+        ----------
+        sound : Sound or str, optional
+            The sound that it describes; by default found by content, name or length.
+        """
+        return import_jams(cast("Library", self), path, sound)

@@ -115,7 +115,7 @@ def folder_named(session: Session, name: str) -> FolderRow:
     """
     row = session.get(FolderRow, name)
     if row is None:
-        known = ", ".join(repr(shorten(found, 30)) for found in session.scalars(select(FolderRow.name).limit(8)))
+        known = ", ".join(repr(shorten(found, 30)) for found in sorted(session.scalars(select(FolderRow.name)))[:8])
         raise CatalogError(f"the library knows no folder {shorten(name)!r}; it knows {known or 'none'}")
     return row
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -21,6 +22,7 @@ from audiolab.library.referencing import FilesMode, ReferringMediaStore, file_st
 from audiolab.library.relinking import collect, relink
 from audiolab.library.rescanning import SETTLE, rescan_folder
 from audiolab.library.store import Store
+from audiolab.library.watching import keep_watching
 
 if TYPE_CHECKING:
     from audiolab.library.library import Library
@@ -72,7 +74,7 @@ class Folders:
     def folders(self) -> list[Folder]:
         """All folders that the library knows, by name."""
         with self.store.transaction(write=False) as session:
-            rows = session.scalars(select(FolderRow).order_by(FolderRow.name)).all()
+            rows = sorted(session.scalars(select(FolderRow)), key=lambda row: row.name)  # not by the database's locale
             counts = session.execute(
                 select(FileRow.folder, FileRow.status, func.count()).group_by(FileRow.folder, FileRow.status)
             ).all()
@@ -204,6 +206,43 @@ class Folders:
             report.lines += found.lines
             report.unchanged += found.unchanged
         return report
+
+    def keep_watching(
+        self,
+        folder: str | Path | Sequence[str | Path] | None = None,
+        *,
+        stop: threading.Event,
+        settle: float = SETTLE,
+        poll: float | None = None,
+        each: Callable[[AddLine], None] | None = None,
+        ready: Callable[[str], None] | None = None,
+    ) -> AddReport:
+        """Rescan some folders or all that are watched, and again whenever something happens in them.
+
+        Parameters
+        ----------
+        folder : path-like or sequence of path-like, optional
+            Names or paths.
+        stop : threading.Event
+            Set it to end.
+        settle, each
+            As in `rescan`; what did not change since the last scan is not said again.
+        poll : float, optional
+            Look every so many seconds; default: wait for events of the system where it has them.
+        ready : callable, optional
+            Called after the first scan with what is waited for.
+
+        Raises
+        ------
+        CatalogError
+            If the folder is unknown, or none is watched.
+        """
+        watched = [known.name for known in self.folders if known.watched]
+        given = [folder] if isinstance(folder, (str, Path)) else list(folder or ())
+        names = watched if folder is None else [self.folder_name(one) for one in given]
+        if not names:
+            raise CatalogError("no folder is watched; `watch` one first")
+        return keep_watching(self._with_folders, names, stop=stop, settle=settle, poll=poll, each=each, ready=ready)
 
     def relink(self, folder: str | Path, *, progress: Progress | None = None) -> AddReport:
         """Look through a folder for files that are lost: by their bytes, else by the sound in them.

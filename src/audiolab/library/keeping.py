@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from audiolab.errors import CatalogError
 from audiolab.library.addreport import AddLine
 from audiolab.library.clock import utc_now
 from audiolab.library.derived import chunks, refresh_facts, refresh_labels
@@ -93,6 +94,9 @@ class Keeper:
                 refresh_facts(session, batch.fresh)
                 refresh_labels(session, batch.tagged)
                 return lines if self.shelf is None else self.shelf.put(session, looks, lines)
+        except CatalogError as error:
+            # A full disk or a locked catalog: none of the batch is there, and the next one may go through.
+            return [AddLine(look.item.origin, "failed", look.why or str(error)) for look in looks]
         finally:
             discard(looks)
 

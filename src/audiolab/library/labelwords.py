@@ -12,15 +12,16 @@ _WORDS = {
     "bass": "bass basses bassline basslines 808 808s sub subs reese",
     "brass": "brass horn horns trumpet trumpets trombone",
     "clap": "clap claps handclap handclaps clp",
-    "closed_hat": "closed_hat closed_hats closed_hihat closed_hihats closedhat closedhats hat_closed hats_closed "
-    "hihat_closed ch chh hc hat hats hihat hihats hi_hat hi_hats",
+    "closed_hat": "closed_hat closed_hats closed_hi_hat closed_hi_hats closed_hihat closed_hihats closedhat closedhats "
+    "hat_closed hats_closed hihat_closed ch chh hc hat hats hihat hihats hi_hat hi_hats",
     "cowbell": "cowbell cowbells",
     "crash": "crash crashes cymbal cymbals crash_cymbal crash_cymbals",
     "fx": "fx sfx effect effects impact impacts riser risers sweep sweeps downlifter uplifter",
     "guitar": "guitar guitars gtr",
     "keys": "keys piano pianos organ rhodes",
     "kick": "kick kicks kik bd bassdrum bassdrums bass_drum bass_drums kickdrum kick_drum",
-    "open_hat": "open_hat open_hats open_hihat open_hihats openhat openhats hat_open hats_open hihat_open oh ohh",
+    "open_hat": "open_hat open_hats open_hi_hat open_hi_hats open_hihat open_hihats openhat openhats "
+    "hat_open hats_open hihat_open oh ohh",
     "percussion": "percussion perc percs conga congas bongo bongos shaker shakers tambourine",
     "ride": "ride rides ride_cymbal",
     "rim": "rim rims rimshot rimshots",

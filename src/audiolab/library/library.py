@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 from audiolab.config import get_settings
 from audiolab.errors import AudioError, CatalogError, ParameterError
 from audiolab.library.adding import Kind, Progress, add_paths
-from audiolab.library.adding_stems import add_stems
+from audiolab.library.adding_stems import add_stems, add_stems_of_many, song_folders
 from audiolab.library.addreport import AddReport
 from audiolab.library.archives import is_zip
 from audiolab.library.cardrows import CardRow
@@ -31,6 +31,7 @@ from audiolab.library.lists import SoundList
 from audiolab.library.lookups import Lookups
 from audiolab.library.media import FileMediaStore, MediaStore
 from audiolab.library.models import ResultRow, RunRow, SoundRow, VectorRow
+from audiolab.library.ops import one_action
 from audiolab.library.paging import PagedRows
 from audiolab.library.places import DATABASE, chosen_database, identify, refuse_bad_place
 from audiolab.library.purging import finish_purges
@@ -163,7 +164,7 @@ class Library(Lookups, Edits, Journal, Folders):
         progress: Progress | None = None,
     ) -> AddReport: ...
     @overload
-    def add(self, *, stems: str | Path, progress: Progress | None = None) -> Sound: ...
+    def add(self, *, stems: str | Path, progress: Progress | None = None) -> Any: ...
     def add(
         self,
         paths: str | Path | Iterable[str | Path] | None = None,
@@ -182,7 +183,7 @@ class Library(Lookups, Edits, Journal, Folders):
         kind : {"auto", "song", "sample", "stem"}
             auto: a sample if shorter than 15 s or marked as loop or one-shot inside the file, else a song.
         stems : path-like, optional
-            A folder of stems: one song is made of them.
+            A folder of stems: one song is made of them. A folder of such folders: a song of each, and a report.
         rule : str, optional
             How tags are read from the names of folders and files, such as `{pack}/{label}/{name}_{bpm}_{key}`.
         progress : callable, optional
@@ -201,7 +202,9 @@ class Library(Lookups, Edits, Journal, Folders):
         if stems is None and paths is None:
             raise ParameterError("there is nothing to add: give a file, a folder, a zip or a list of these")
         if stems is not None:
-            return self.add_report(paths, kind, stems=stems, progress=progress).sounds[0]
+            report = self.add_report(paths, kind, stems=stems, progress=progress)
+            many = len([sound for sound in report.sounds if sound.kind == "song"]) != 1 or report.failed
+            return report if many else report.sounds[0]
         report = self.add_report(paths, kind, rule=rule, progress=progress)
         if not isinstance(paths, (str, Path)) or _holds_many(paths):
             return report
@@ -222,10 +225,15 @@ class Library(Lookups, Edits, Journal, Folders):
         if stems is not None:
             if paths is not None and not isinstance(paths, (str, Path)):
                 raise ParameterError("with stems, give one mix or none")
+            folder = Path(stems).expanduser()
             mix = None if paths is None or Path(paths) == Path(stems) else Path(paths).expanduser()
-            return AddReport(add_stems(self, Path(stems).expanduser(), mix, progress))
+            songs = song_folders(folder) if mix is None and folder.is_dir() else [folder]
+            if songs != [folder]:
+                return AddReport(add_stems_of_many(self, songs, progress))
+            return AddReport(add_stems(self, folder, mix, progress))
         listed = [paths] if isinstance(paths, (str, Path)) else list(paths or ())
-        return add_paths(self, listed, kind, progress, rule)
+        with one_action():  # undone at once, however many transactions it took
+            return add_paths(self, listed, kind, progress, rule)
 
     # ---- finding -------------------------------------------------------------------------------
 

@@ -45,10 +45,14 @@ def require(session: Session, sound_id: str) -> SoundRow:
 
 
 def effective(session: Session, unit: str, stage: str) -> dict[str, Any] | None:
-    """Give the newest document of a stage on a sound (or its sets, or one set), with the human's edits in it."""
+    """Give the newest document of a stage on a sound (or its sets, or one set), with the human's edits in it.
+
+    Where the stage never ran, what people wrote or imported in its place stands alone.
+    """
     found = latest_of(session, unit, stage)
     if found is None:
-        return None
+        body = overlay(session, unit, stage)
+        return overlaid({}, body) or None if body else None
     document = overlaid(found.document, overlay(session, found.sound_id, stage))
     return _with_labels(session, found, document)
 

@@ -15,8 +15,9 @@ from audiolab.library.ops import note
 from audiolab.library.overlaying import FIELDS, overlay, require, write_document
 from audiolab.library.text import clean_text
 
-__all__ = ["fields_of", "put_fields", "set_fields"]
+__all__ = ["NAMES", "fields_of", "put_fields", "set_fields"]
 
+NAMES = ("rating", "favourite", "note")
 _LONGEST = 100_000
 
 

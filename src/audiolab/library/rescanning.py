@@ -28,10 +28,11 @@ from audiolab.library.text import shorten
 if TYPE_CHECKING:
     from audiolab.library.library import Library
 
-__all__ = ["SETTLE", "rescan_folder"]
+__all__ = ["SETTLE", "WRITING", "rescan_folder"]
 
 SETTLE = 2.0
 """Seconds that a file must have been left alone before it is taken: somebody may still be copying it."""
+WRITING = "it is still being written; the next scan takes it"
 _ARCHIVE = "archive"
 
 
@@ -178,7 +179,7 @@ def _settled(items: list[Candidate], settle: float, put: Callable[[AddLine], Non
         if (status.st_size, status.st_mtime_ns) == (item.size, item.mtime_ns) and status.st_size > 0:
             yield item
         else:
-            put(AddLine(item.origin, "skipped", "it is still being written; the next scan takes it"))
+            put(AddLine(item.origin, "skipped", WRITING))
 
 
 def _is_zip(item: Candidate) -> bool:

@@ -7,7 +7,7 @@ from pathlib import PurePath
 
 from audiolab.library.text import clean_text, fold_text
 
-__all__ = ["is_mix_name", "stem_name"]
+__all__ = ["is_mix_name", "is_stem_name", "stem_name"]
 
 _WORDS = {
     "drums": ("drums", "drum", "drm", "drms", "beat", "schlagzeug", "batterie"),
@@ -36,6 +36,11 @@ def stem_name(file_name: str) -> str:
     if known:
         return known[-1]
     return clean_text(PurePath(file_name).stem).strip().lower()[:64] or "stem"
+
+
+def is_stem_name(name: str) -> bool:
+    """Say whether a name holds a word for a stem."""
+    return any(word in _BY_WORD for word in _words(name))
 
 
 def is_mix_name(file_name: str) -> bool:

@@ -8,28 +8,31 @@ that `undoes` another; redo takes that back.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, Select, delete, select
 from sqlalchemy.orm import Session
 
 from audiolab.errors import CatalogError, ParameterError
+from audiolab.library.clock import utc_now
 from audiolab.library.collecting import PREFIX, collection_row, collection_state, put_collection
 from audiolab.library.collections import rename_collection
 from audiolab.library.derived import refresh_facts, refresh_labels
-from audiolab.library.models import FolderRow, OpRow, SoundRow, SynonymRow
+from audiolab.library.models import FolderRow, OpRow, SoundRow, SynonymRow, TagRow
 from audiolab.library.ops import Action, Op, action_of, begin_group, group_ops, note, walk_groups
 from audiolab.library.overlaying import named, overlay, put_name, write_document
 from audiolab.library.ratings import fields_of, put_fields
 from audiolab.library.stemnames import stem_name
+from audiolab.library.store import touch
 from audiolab.library.tags import human_tag, put_human_tag
 from audiolab.library.text import clean_json, shorten
 from audiolab.library.trash import bury, restore_rows
 
 __all__ = ["FINAL", "redo", "undo"]
 
-FINAL = frozenset({"purge", "repair"})
+FINAL = frozenset({"purge", "repair", "relink"})
 """Changes that cannot be taken back; undo steps over them."""
 State: TypeAlias = Mapping[str, Any] | None
 
@@ -175,11 +178,61 @@ def _back_from_tag(session: Session, actor: str, op: Op) -> None:
     refresh_labels(session, [op.target])
 
 
+def _back_from_annotate(session: Session, actor: str, op: Op) -> None:
+    """Take an imported word away, or bring it back."""
+    _sound(session, op)
+    state = op.after or op.before or {}
+    row = session.get(TagRow, (op.target, "import", "", state["label"]))
+    _compare(op, None if row is None else {"label": row.label, "role": row.role, "confidence": row.confidence})
+    if row is not None:
+        session.delete(row)
+    if op.before is not None:
+        session.merge(TagRow(sound_id=op.target, source="import", stage="", created_at=op.at, **op.before))
+    _note_swapped(session, actor, op)
+    refresh_labels(session, [op.target])
+
+
 def _back_from_rename(session: Session, actor: str, op: Op) -> None:
     _sound(session, op)
     _compare(op, named(session, op.target))
     put_name(session, op.target, op.before or {})
     _note_swapped(session, actor, op)
+
+
+def _back_from_import(session: Session, actor: str, op: Op) -> None:
+    """Take back what a rule read from the names of folders: facts, and tags of the source `import`."""
+    sound, before, after = _sound(session, op), dict(op.before or {}), dict(op.after or {})
+    words = [_import_words(state) for state in (before, after)]
+    there = {row.label: row.role for row in session.scalars(_import_tags(op.target))}
+    facts = dict(sound.made_facts)
+    names = (before.keys() | after.keys()) - {"label", "tags"}
+    if words[1].items() - there.items() or any(facts.get(name) != after.get(name) for name in names):
+        raise _refuse(op, "it has been changed since")
+    for name in names:
+        facts.pop(name, None)
+    sound.made_facts = facts | {name: before[name] for name in names if name in before}
+    session.execute(delete(TagRow).where(_of_import(op.target), TagRow.label.in_(words[1])))
+    session.add_all(
+        TagRow(sound_id=op.target, source="import", stage="", label=word, role=role, created_at=utc_now())
+        for word, role in words[0].items()
+    )
+    refresh_facts(session, [sound])
+    refresh_labels(session, [op.target])
+    touch(session, [op.target])
+    _note_swapped(session, actor, op)
+
+
+def _import_words(state: Mapping[str, Any]) -> dict[str, str]:
+    label = state.get("label")
+    return dict.fromkeys(state.get("tags", ()), "tag") | ({label: "label"} if label else {})
+
+
+def _import_tags(sound_id: str) -> Select[TagRow]:
+    return select(TagRow).where(_of_import(sound_id))
+
+
+def _of_import(sound_id: str) -> ColumnElement[bool]:
+    return (TagRow.sound_id == sound_id) & (TagRow.source == "import")
 
 
 def _back_from_overlay(session: Session, actor: str, op: Op) -> None:
@@ -232,6 +285,18 @@ def _back_from_folder(session: Session, actor: str, op: Op) -> None:
     _note_swapped(session, actor, op)
 
 
+def _back_from_watch(session: Session, actor: str, op: Op) -> None:
+    row = session.get(FolderRow, op.target.removeprefix("folder:"))
+    if row is None:
+        raise _refuse(op, "the library no longer knows this folder")
+    after = op.after or {"watched": False}
+    _compare(replace(op, after=after), {name: getattr(row, name) for name in after})
+    before = op.before or {"watched": False}
+    for name, value in before.items():
+        setattr(row, name, value)
+    _note_swapped(session, actor, replace(op, before=before, after=after))
+
+
 def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value
 
@@ -253,6 +318,8 @@ def _whole(op: Op, state: State) -> dict[str, Any]:
     """Give a state of a collection as it is written today; older histories kept less."""
     if state is not None and "exists" in state:
         return dict(state)
+    if op.what == "save":
+        return {"exists": state is not None, "query": (state or {}).get("query"), "sounds": [], "positions": []}
     other = op.after if state is None else op.before
     given = dict(state or {})
     sounds = given.get("sounds") or (other or {}).get("sounds", [])
@@ -265,7 +332,8 @@ def _whole(op: Op, state: State) -> dict[str, Any]:
     exists = state is not None or (op.what != "delete" and bool((other or {}).get("position")))
     if state is None and op.what == "uncollect":
         exists = True
-    return {"exists": exists, "sounds": sounds, "positions": positions}
+    query = {"query": given["query"]} if given.get("query") else {}
+    return {"exists": exists, "sounds": sounds, "positions": positions, **query}
 
 
 def _back_from_naming(session: Session, actor: str, op: Op) -> None:
@@ -283,12 +351,16 @@ _WAYS: dict[str, Callable[[Session, str, Op], None]] = {
     "restore": _back_from_restore,
     "tag": _back_from_tag,
     "untag": _back_from_tag,
+    "annotate": _back_from_annotate,
     "rename": _back_from_rename,
+    "import": _back_from_import,
     "overlay": _back_from_overlay,
     "fields": _back_from_fields,
     "kind": _back_from_kind,
     "synonym": _back_from_synonym,
     "folder": _back_from_folder,
+    "watch": _back_from_watch,
+    "unwatch": _back_from_watch,
 }
 _COLLECTION_WAYS: dict[str, Callable[[Session, str, Op], None]] = {
     "collect": _back_from_items,

@@ -15,7 +15,9 @@ __all__ = ["Failure", "RebuildReport", "Rebuilt", "RebuiltSound", "Status"]
 
 Status: TypeAlias = Literal["equal", "close", "different", "restored"]
 """equal: the same bytes (of a document: the same values). close: the same samples in a file of other bytes or, under
-another compute profile, within the tolerance. different: neither. restored: the stored file was missing or damaged, and the same bytes are back."""
+another compute profile, samples within the tolerance. different: neither. restored: the stored file was missing or
+damaged, and the same bytes are back.
+"""
 _RANK: dict[str, int] = {"equal": 0, "close": 1, "restored": 2, "different": 3}
 
 
