@@ -227,7 +227,8 @@ class _Rebuilder:
             return ()
         if carrier.result_key is None:
             raise RunError(
-                f"{called} is {state}, and it was added, not made: relink it (`audiolab relink`) or add it again"
+                f"{called} is {state}, and it was added, not made: find it with `audiolab relink`, or add it again"
+                f"{self._more(carrier.media)}"
             )
         before = self.make(carrier.result_key)
         if self._state(carrier.media) != "here":
@@ -239,6 +240,14 @@ class _Rebuilder:
         if media is None or not self.library.media.exists(media):
             return "missing"
         return "here" if hash_file(self.library.media.local(media)) == media else "damaged"
+
+    def _more(self, media: str | None) -> str:
+        """Give what the media store says of a file that is not there."""
+        try:
+            self.library.media.local(media or "")
+        except CatalogError as error:
+            return f" ({error})"
+        return ""
 
     # ---- comparing -------------------------------------------------------------------------------
 
