@@ -259,6 +259,7 @@ class TestFsck:
             assert deep - {(p.kind, p.what) for p in report.problems} == {
                 ("changed", others[1].media),
                 ("changed", others[2].media),
+                ("stale", song.id),  # its card still says that it has a separation
             }
             for problem in report.problems:
                 assert problem.kind in str(report)

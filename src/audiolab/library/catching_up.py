@@ -11,6 +11,7 @@ from audiolab.errors import CatalogError
 from audiolab.library.folding import fold
 from audiolab.library.media import MediaStore
 from audiolab.library.models import ResultRow
+from audiolab.library.purging import purged_records
 from audiolab.library.records import Record
 from audiolab.library.store import Store
 
@@ -29,7 +30,7 @@ def record_files(folder: Path) -> Iterator[Path]:
 def new_records(store: Store, folder: Path) -> tuple[list[Record], list[str]]:
     """Read the records that are not in the catalog, oldest first, and say which cannot be read."""
     with store.transaction(write=False) as session:
-        known = set(session.scalars(select(ResultRow.key)))
+        known = set(session.scalars(select(ResultRow.key))) | purged_records(session)
     found, torn = [], []
     for path in record_files(folder):
         if path.stem in known:

@@ -9,14 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import exists, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from audiolab.errors import CatalogError
+from audiolab.library import cards
 from audiolab.library.catching_up import record_files
+from audiolab.library.checking import check_rows
 from audiolab.library.media import FileMediaStore, MediaFile, hash_file
-from audiolab.library.models import ResultRow, SetItemRow, SetRow, SoundRow
+from audiolab.library.models import ResultRow, SoundRow
 from audiolab.library.records import Record
+from audiolab.library.rederiving import rederive
 from audiolab.library.referencing import ReferringMediaStore
 from audiolab.library.tables import html_table
 from audiolab.library.text import shorten
@@ -36,7 +39,8 @@ class Problem:
     Attributes
     ----------
     kind : str
-        missing, changed, truncated, orphaned, stray, torn, unfolded, lost record, dangling, leftover or database.
+        missing, changed, truncated, orphaned, stray, torn, unfolded, lost record, dangling, loose, gap, order,
+        stale, leftover or database.
     what : str
         Hash, id, key or file name.
     detail : str
@@ -89,19 +93,21 @@ def fsck(library: Library, *, deep: bool = False) -> FsckReport:
     Parameters
     ----------
     deep : bool
-        Read every media file and compare its hash; else only sizes are compared.
+        Read every media file and compare its hash, and compute all derived rows; else only sizes are compared.
     """
     started = time.perf_counter()
     problems = [Problem("database", "library.db", text) for text in library.store.problems()]
     records, problems_of_records = _records(library)
     problems += problems_of_records
     stored = {file.hash: file for file in library.media.files()}
+    outside = _referred(library)
     with library.store.transaction(write=False) as session:
-        problems += _media(session, stored, records, outside=dict(_outside(library)))
-        problems += _dangling(session)
+        problems += _media(library, session, stored, outside, records)
+        problems += [Problem(*found) for found in check_rows(session)]
         sounds = len(session.scalars(select(SoundRow.id)).all())
     if deep:
-        problems += _changed(library, [*stored, *(media for media, _ in _outside(library))])
+        problems += _changed(library, {*stored, *outside})
+        problems += _derived(library)
     problems += _left_over(library)
     return FsckReport(
         tuple(problems), len(stored), sum(1 for _ in record_files(library.path)), sounds, deep,
@@ -130,15 +136,15 @@ def _records(library: Library) -> tuple[list[Record], list[Problem]]:
     return unfolded, problems
 
 
-def _outside(library: Library) -> Iterator[tuple[str, MediaFile]]:
-    """List the files that are only referred to, as long as they are there and unchanged."""
+def _referred(library: Library) -> set[str]:
+    """Give the media that lie outside, unchanged."""
     if isinstance(library.media, ReferringMediaStore):
-        for file, _ in library.media.referred():
-            yield file.hash, file
+        return {file.hash for file, _ in library.media.referred()}
+    return set()
 
 
 def _media(
-    session: Session, stored: dict[str, MediaFile], unfolded: list[Record], *, outside: dict[str, MediaFile]
+    library: Library, session: Session, stored: dict[str, MediaFile], outside: set[str], unfolded: list[Record]
 ) -> Iterator[Problem]:
     rows = session.execute(
         select(SoundRow.media, SoundRow.name, SoundRow.size).where(SoundRow.media.is_not(None)).order_by(SoundRow.id)
@@ -147,15 +153,16 @@ def _media(
     for media, name, size in rows:
         assert media is not None
         used.add(media)
-        file = stored.get(media) or outside.get(media)
+        file = stored.get(media)
         if file is None:
-            yield Problem("missing", media, f"the file of {shorten(name)!r} is gone")
+            if media not in outside:
+                yield Problem("missing", media, f"the file of {shorten(name)!r} is gone{_why(library, media)}")
         elif size is not None and file.size != size:
             kind = "truncated" if file.size < size else "changed"
             yield Problem(kind, media, f"the file of {shorten(name)!r} has {file.size} bytes, not {size}")
     for key, stage, hashes in session.execute(select(ResultRow.key, ResultRow.stage, ResultRow.media)):
         for media in map(str, hashes):
-            if media not in stored and media not in used:
+            if media not in stored and media not in outside and media not in used:
                 yield Problem("missing", media, f"a file of the {stage} result {key[:12]}… is gone")
             used.add(media)
     for record in unfolded:
@@ -164,36 +171,27 @@ def _media(
         yield Problem("orphaned", media, f"{stored[media].size} bytes that no sound or result uses")
 
 
-def _dangling(session: Session) -> Iterator[Problem]:
-    """Look for rows that point nowhere where no foreign key watches, or whose ends do not fit."""
-    made = select(SoundRow.id, SoundRow.name).where(
-        SoundRow.result_key.is_not(None), ~exists().where(ResultRow.key == SoundRow.result_key)
-    )
-    for sound_id, name in session.execute(made):
-        yield Problem("dangling", sound_id, f"how {shorten(name)!r} was made is not in the catalog")
-    sets = select(SetRow.id).where(~exists().where(ResultRow.key == SetRow.result_key))
-    for found in session.scalars(sets):
-        yield Problem("dangling", found, "how this sample set was made is not in the catalog")
-    parent = aliased(SoundRow)
-    views = (
-        select(SoundRow.id, SoundRow.name)
-        .outerjoin(parent, parent.id == SoundRow.parent_id)
-        .where(SoundRow.start.is_not(None), (parent.id.is_(None)) | (SoundRow.stop > parent.frames))
-    )
-    for sound_id, name in session.execute(views):
-        yield Problem("dangling", sound_id, f"the sample {shorten(name)!r} lies outside the sound that it was cut from")
-    homeless = select(SoundRow.id, SoundRow.name).where(SoundRow.media.is_(None), SoundRow.start.is_(None))
-    for sound_id, name in session.execute(homeless):
-        yield Problem("dangling", sound_id, f"{shorten(name)!r} has neither a file nor a place in another sound")
-    unset = select(SoundRow.id, SoundRow.name).where(
-        SoundRow.start.is_not(None), ~exists().where(SetItemRow.sound_id == SoundRow.id)
-    )
-    for sound_id, name in session.execute(unset):
-        yield Problem("dangling", sound_id, f"the sample {shorten(name)!r} is in no sample set")
+def _derived(library: Library) -> Iterator[Problem]:
+    """Compute what follows from other rows, and compare."""
+    for name, columns in rederive(library.store, keep=False).items():
+        yield Problem("stale", name, f"{', '.join(columns)}: does not follow from the other rows")
+    with library.store.transaction(write=False) as session:
+        for name in cards.stale(session):
+            yield Problem("stale", name, "its card, which queries look at, does not fit")
+
+
+def _why(library: Library, media: str) -> str:
+    """Say more of a file outside: whether its disk is not plugged in, or the file changed or went away."""
+    if isinstance(library.media, ReferringMediaStore):
+        try:
+            library.media.local(media)
+        except CatalogError as error:
+            return f": {error}"
+    return ""
 
 
 def _changed(library: Library, hashes: Iterable[str]) -> Iterator[Problem]:
-    for media in sorted(set(hashes)):
+    for media in sorted(hashes):
         if hash_file(library.media.local(media)) != media:
             yield Problem("changed", media, "its bytes are not those that were stored")
 
@@ -205,7 +203,7 @@ def _left_over(library: Library) -> Iterator[Problem]:
     now = time.time()
     for path in sorted(library.tmp_dir.iterdir()) if library.tmp_dir.is_dir() else ():
         if now - _newest(path) > _LEFTOVER_SECONDS:
-            yield Problem("leftover", path.name, "unfinished work, untouched for more than a day; it can be deleted")
+            yield Problem("leftover", path.name, "unfinished work, untouched for more than a day")
 
 
 def _newest(path: Path) -> float:

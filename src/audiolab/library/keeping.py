@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Keeper", "auto_kind", "display_name"]
 
+_REMOVED = "it was deleted from the library meanwhile; add it again"
 SAMPLE_SECONDS = 15.0
 """Shorter files are samples, unless the user says otherwise."""
 _LOCKED_SECONDS = 2.0
@@ -144,15 +145,17 @@ class Keeper:
         if look.intake is not None:
             known = self._same_content(batch, look.intake.content_id)
         elif known is None:
-            return AddLine(look.item.origin, "failed", "it was deleted from the library meanwhile; add it again")
+            return AddLine(look.item.origin, "failed", _REMOVED)
         found = self.rule.match(look.item.within) if self.rule is not None else None
         if known is None:
             assert look.intake is not None
-            self._stored(look.intake, stored)
+            if not self._stored(look.intake, stored):
+                return AddLine(look.item.origin, "failed", _REMOVED)
             return self._add(session, batch, look, look.intake, found)
         if look.intake is not None and not self.library.media.exists(known.media or ""):
             # Its file was lost, or (where files are referred to) tagged anew; the same sound has come back.
-            self._stored(look.intake, stored)
+            if not self._stored(look.intake, stored):
+                return AddLine(look.item.origin, "failed", _REMOVED)
             columns = look.intake.columns()
             for name in ("suffix", "size", "format", "subtype", "embedded"):
                 setattr(known, name, columns[name])
@@ -160,9 +163,13 @@ class Keeper:
             batch.fresh.append(known)
         return self._existing(session, batch, look, known, found)
 
-    def _stored(self, intake: Intake, stored: set[str]) -> None:
-        if intake.copied and intake.media not in stored:
+    def _stored(self, intake: Intake, stored: set[str]) -> bool:
+        """Make sure, under the write lock, that the file is there: somebody may have purged the same one meanwhile."""
+        if not intake.copied:
+            return True
+        if intake.media not in stored:
             stored |= self._store([intake])
+        return self.library.media.exists(intake.media)
 
     def _add(self, session: Session, batch: _Batch, look: Look, intake: Intake, found: Matched | None) -> AddLine:
         kind = self.kind if self.kind != "auto" else auto_kind(intake)

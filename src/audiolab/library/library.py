@@ -19,6 +19,7 @@ from audiolab.library.adding import Kind, Progress, add_paths
 from audiolab.library.adding_stems import add_stems, add_stems_of_many, song_folders
 from audiolab.library.addreport import AddReport
 from audiolab.library.archives import is_zip
+from audiolab.library.backup import BackupReport, backup
 from audiolab.library.cardrows import CardRow
 from audiolab.library.cards import ensure, refresh_touched
 from audiolab.library.collections import Collection, Collections
@@ -34,6 +35,7 @@ from audiolab.library.models import ResultRow, RunRow, SoundRow, VectorRow
 from audiolab.library.ops import one_action
 from audiolab.library.paging import PagedRows
 from audiolab.library.places import DATABASE, chosen_database, identify, refuse_bad_place
+from audiolab.library.purging import finish_purges
 from audiolab.library.query import Query
 from audiolab.library.referencing import FilesMode, ReferringMediaStore, files_mode
 from audiolab.library.runlog import RunLog
@@ -118,7 +120,9 @@ class Library(Lookups, Edits, Journal, Folders):
             self.media = ReferringMediaStore(self.path / "media", self.store, self.places)
         self._runs = RunLog(self.store)
         self.warnings: list[str] = []
-        clear_abandoned(self.tmp_dir, "add")
+        for what in ("add", "backup"):
+            clear_abandoned(self.tmp_dir, what)
+        finish_purges(self)
         self.fold_new()
 
     # ---- opening and closing -------------------------------------------------------------------
@@ -318,6 +322,19 @@ class Library(Lookups, Edits, Journal, Folders):
     def fsck(self, *, deep: bool = False) -> FsckReport:
         """Report what is missing, changed, torn or left over; touches nothing. `deep` reads every byte."""
         return fsck(self, deep=deep)
+
+    def backup(self, target: str | Path, *, with_files: bool = False, progress: Progress | None = None) -> BackupReport:
+        """Copy the library, also while others use it, to a folder or to a file that ends in .zip.
+
+        A folder that holds an earlier backup gets what is new. `with_files` also takes in the files outside to which
+        the library refers. See `audiolab.library.loading.load_backup` for the way back.
+
+        Raises
+        ------
+        CatalogError
+            If the target is something else, or the disk is full; an earlier backup there stays whole.
+        """
+        return backup(self, target, with_files=with_files, progress=progress)
 
     def vectors(self, encoder: str, sounds: Sounds | None = None) -> tuple[list[str], NDArray[np.float32]]:
         """Give the embeddings of one encoder.
