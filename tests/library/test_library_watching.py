@@ -102,6 +102,25 @@ def test_a_disk_that_is_pulled_out_comes_back(lib: Library, tmp_path: Path) -> N
     assert len(lib.query()) == 2
 
 
+def test_stopping_ends_between_batches(lib: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for seed in range(12):
+        os.utime(wav(tmp_path / "in" / f"{seed:02}.wav", seed), (1, 1))
+    lib.watch(tmp_path / "in")
+    monkeypatch.setattr("audiolab.library.taking.BATCH", 3)
+    stop = threading.Event()
+    said: list[AddLine] = []
+
+    def each(line: AddLine) -> None:
+        said.append(line)
+        stop.set()
+
+    report = lib.keep_watching(stop=stop, settle=0, each=each)
+    assert report.lines == said
+    assert len(said) == len(lib.query()) < 12  # everything that was done was said
+    assert lib.rescan(settle=0).unchanged == len(said)
+    assert len(lib.query()) == 12
+
+
 def test_nothing_to_watch(lib: Library) -> None:
     with pytest.raises(CatalogError, match="no folder is watched"):
         lib.keep_watching(stop=threading.Event())
