@@ -169,3 +169,42 @@ def test_two_processes_scan_the_same_folder(tmp_path: Path) -> None:
         assert lib.rescan().unchanged == 30
         assert [folder.files for folder in lib.folders] == [{"here": 30}]
         assert all(sound.audio().frames == sound.frames for sound in lib.query())
+
+
+SCAN = """
+import sys
+from audiolab.library import Library, taking
+taking.BATCH = 4
+with Library(sys.argv[1]) as lib:
+    lib.rescan(each=lambda line: print(line.status, line.path, flush=True))
+"""
+
+
+@pytest.mark.parametrize("mode", ["copy", "reference"])
+@pytest.mark.parametrize(
+    "lines", [0, 5, pytest.param(11, marks=pytest.mark.slow), pytest.param(23, marks=pytest.mark.slow)]
+)
+def test_kill_9_during_a_scan(tmp_path: Path, mode: str, lines: int) -> None:
+    for seed in range(30):
+        os.utime(wav(tmp_path / "in" / f"{seed:02}.wav", seed), (1, 1))
+    with Library(tmp_path / "lib", files=mode) as lib:
+        lib.watch(tmp_path / "in", rule="{name}")
+    process = subprocess.Popen([sys.executable, "-c", SCAN, tmp_path / "lib"], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    said = [process.stdout.readline() for _ in range(lines)]
+    process.kill()
+    said += process.stdout.readlines()
+    process.wait()
+    process.stdout.close()
+    assert all(line.startswith("added in/") for line in said)
+    with Library(tmp_path / "lib") as lib:
+        names = {sound.name for sound in lib.query()}
+        assert {line.split("/")[1][:2] for line in said} <= names
+        assert len(names) <= len(said) + 4
+        kinds = [problem.kind for problem in lib.fsck(deep=True).problems]
+        assert set(kinds) <= {"orphaned"}
+        assert len(kinds) <= (4 if mode == "copy" else 0)
+        report = lib.rescan()
+        assert (report.unchanged, len(report.added)) == (len(names), 30 - len(names))
+        assert lib.fsck(deep=True).clean
+        assert list(lib.tmp_dir.iterdir()) == []
