@@ -1,4 +1,4 @@
-"""explain, rebuild, tables and annotations from the command line."""
+"""Explain, rebuild, tables and annotations from the command line."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ import pandas as pd
 import pytest
 
 from audiolab.audio import Audio, write_audio
-from audiolab.cli._remake import save_table
-from audiolab.errors import ParameterError
 from audiolab.library import Library, Record
 from audiolab.library.frame_files import read_table
 from audiolab.runs.graph import spec_of
@@ -90,13 +88,11 @@ def test_rebuild_says_what_it_cannot_do(cli, made):
 
 
 @pytest.mark.parametrize("kind", ["parquet", "csv"])
-def test_a_query_becomes_a_table(made, tmp_path, kind):
-    path = save_table(made.library.query("kind:stem"), tmp_path / f"stems.{kind}")
-    table = read_table(path)
-    assert set(table["stem"]) == set(made.stems)
-    assert isinstance(table, pd.DataFrame)
-    with pytest.raises(ParameterError, match=r"NAME\.parquet"):
-        save_table(made.library.query(""), tmp_path / "stems.txt")
+def test_a_query_becomes_a_table(cli, made, tmp_path, kind):
+    path = tmp_path / f"stems.{kind}"
+    assert cli("query", "kind:stem", "--to", path, "--library", made.library.path).code == 0
+    pd.testing.assert_frame_equal(read_table(path), made.library.query("kind:stem").to_frame())
+    assert cli("query", "", "--to", tmp_path / "stems.txt", "--library", made.library.path).code == 2
 
 
 def test_annotations_go_out_and_in(cli, made, tmp_path):

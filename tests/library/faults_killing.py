@@ -29,8 +29,8 @@ __all__ = ["ALLOWED", "Killing", "State", "state_of", "trial_points"]
 
 FILES = 8
 State = dict[str, Any]
-ALLOWED = {"add": {"orphaned"}, "purge": {"orphaned"}}
-"""What fsck may name after a kill: media files whose rows did not come (adding again takes them up) or have gone."""
+ALLOWED = {"add": {"orphaned"}}
+"""What fsck may name after a kill: media files whose rows did not come; adding again takes them up."""
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.+]+")
 _REBUILT = {"meta", "card", "card_word", "card_text", "run", "job"}
 
@@ -205,8 +205,7 @@ class Killing:
         OPERATIONS[self.op](folder, self.source, lambda line: None)
         with Library(folder, actor="tester") as lib:
             report = lib.fsck(deep=True)
-            left = {problem.kind for problem in report.problems}
-            assert left <= ({"orphaned"} if self.op == "purge" else set()), str(report)
+            assert report.clean, str(report)
             state = without_history(state_of(lib))
             assert state == self.end, difference(self.end, state)
         if self.op == "backup":

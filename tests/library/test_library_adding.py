@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -382,6 +383,38 @@ class TestStems:
             lib.add(stems=tmp_path / "S")
         assert dump(lib) == before
         assert list(lib.media.files()) == []
+
+    def test_a_folder_of_many_songs(self, lib: Library, tmp_path: Path) -> None:
+        for number, song in enumerate(["train/A - One", "train/B - Two", "test/C - Three"]):
+            for seed, stem in enumerate(["drums", "bass"]):
+                wav(tmp_path / "set" / song / f"{stem}.wav", 10 * number + seed, 1.0)
+        # One song with a folder for each stem; a mix beside a folder of stems.
+        for seed, name in enumerate(["Drums/kit.wav", "Bass/di.wav"]):
+            wav(tmp_path / "set" / "test" / "D - Four" / name, 100 + seed, 1.0)
+        for seed, name in enumerate(["mix.wav", "Stems/drums.wav", "Stems/bass.wav"]):
+            wav(tmp_path / "set" / "test" / "E - Five" / name, 200 + seed, 1.0)
+        report = lib.add(stems=tmp_path / "set")
+        songs = [sound for sound in report.added if sound.kind == "song"]
+        names = ["C - Three", "D - Four", "E - Five", "A - One", "B - Two"]
+        assert [song.name for song in songs] == names
+        assert [len(song.stems) for song in songs] == [2] * 5
+        assert lib.add(stems=tmp_path / "set" / "test" / "D - Four") == songs[1]
+        assert len(lib.add(stems=tmp_path / "set").existing) == 15
+
+    def test_one_bad_song_of_many(self, lib: Library, tmp_path: Path) -> None:
+        for number, song in enumerate(["A", "B"]):
+            for seed, stem in enumerate(["drums", "bass"]):
+                wav(tmp_path / "set" / song / f"{stem}.wav", 10 * number + seed, 1.0 + number * seed)
+        report = lib.add(stems=tmp_path / "set")
+        assert [(note.path, "equally long" in note.why) for note in report.failed] == [("set/B", True)]
+        assert [sound.name for sound in report.added if sound.kind == "song"] == ["A"]
+
+    def test_a_zip_of_stems(self, lib: Library, tmp_path: Path) -> None:
+        with zipfile.ZipFile(tmp_path / "My Song.zip", "w") as archive:
+            for seed, stem in enumerate(["drums", "bass"]):
+                archive.write(wav(tmp_path / f"{stem}.wav", seed, 1.0), f"{stem}.wav")
+        song = lib.add(stems=tmp_path / "My Song.zip")
+        assert (song.name, list(song.stems)) == ("My Song", ["drums", "bass"])
 
     def test_no_stems(self, lib: Library, tmp_path: Path) -> None:
         (tmp_path / "S").mkdir()

@@ -161,6 +161,32 @@ class TestReference:
         (packs / "a.wav").unlink()
         assert sound.path == packs / "copy of a.wav"
 
+    def test_fsck_looks_at_files_outside(self, referring: Library, packs: Path) -> None:
+        sounds = {sound.origin: sound for sound in referring.add(packs).added}
+        assert referring.fsck(deep=True).clean
+        (packs / "a.wav").unlink()
+        path = packs / "kicks" / "1.wav"
+        status, data = path.stat(), bytearray(path.read_bytes())
+        data[100] ^= 1
+        path.write_bytes(bytes(data))
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))  # nobody could see it from outside
+        gone, damaged = sounds["packs/a.wav"].media, sounds["packs/kicks/1.wav"].media
+        assert {(problem.kind, problem.what) for problem in referring.fsck().problems} == {("missing", gone)}
+        assert {(problem.kind, problem.what) for problem in referring.fsck(deep=True).problems} == {
+            ("missing", gone),
+            ("changed", damaged),
+        }
+
+    def test_nothing_of_the_user_is_ever_removed(self, referring: Library, packs: Path) -> None:
+        before = {path: path.read_bytes() for path in packs.rglob("*.wav")}
+        sounds = referring.add(packs).added
+        referring.delete(sounds)
+        referring.purge()
+        assert len(referring.query("")) == len(referring.trash) == 0
+        assert {path: path.read_bytes() for path in packs.rglob("*.wav")} == before
+        assert referring.fsck(deep=True).clean
+        assert len(referring.add(packs).added) == 6
+
     def test_damaged_places_are_said(self, referring: Library, packs: Path) -> None:
         sound = referring.add(packs / "a.wav")
         (referring.path / "places.json").write_text("{")

@@ -184,3 +184,87 @@ def test_somebody_who_holds_all_of_the_database(folder: Path, tmp_path: Path, mo
     other.close()
     with Library(folder) as lib:
         assert len(lib.query()) == 1
+
+
+def test_a_purge_between_storing_and_writing_the_row(
+    lib: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody empties the trash while the same audio is added again: its file must not go with the old row."""
+    path = wav(tmp_path / "a.wav", 1)
+    lib.delete(lib.add(path))
+    put_all = type(lib.media).put_all
+
+    def put_and_purge(media: object, files: object) -> None:
+        put_all(media, files)
+        with Library(lib.path) as other:
+            other.purge()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(lib.media), "put_all", put_and_purge)
+        report = lib.add_report([path])
+    assert lib.fsck(deep=True).clean, f"{report}\n{lib.fsck(deep=True)}"
+    assert lib.add(path).audio().frames > 0
+
+
+def test_a_purge_before_storing(lib: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from audiolab.library import keeping
+
+    path = wav(tmp_path / "a.wav", 1)
+    lib.delete(lib.add(path))
+    keep = keeping.Keeper.keep
+
+    def purge_and_keep(keeper: object, looks: object) -> object:
+        with Library(lib.path) as other:
+            other.purge()
+        return keep(keeper, looks)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(keeping.Keeper, "keep", purge_and_keep)
+        report = lib.add_report([path])
+    assert lib.fsck(deep=True).clean, f"{report}\n{lib.fsck(deep=True)}"
+    assert report.added or report.failed
+    assert lib.add(path).audio().frames > 0
+
+
+def test_a_purge_after_looking_for_known_files(lib: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """New audio whose bytes are those of an orphan: the orphan's removal must not take them."""
+    from audiolab.library import purging
+
+    path = wav(tmp_path / "a.wav", 1)
+    first = lib.add(path)
+    lib.delete(first)
+    remove = purging._remove_files
+
+    def add_and_remove(library: Library, todo: object) -> None:
+        with Library(lib.path) as other:
+            other.add(path)
+        remove(library, todo)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(purging, "_remove_files", add_and_remove)
+        patch.setattr("audiolab.library.library.finish_purges", lambda library: None)
+        lib.purge()
+    assert lib.fsck(deep=True).clean, str(lib.fsck(deep=True))
+    assert lib.query()[0].audio().frames > 0
+
+
+def test_the_end_of_a_purge_between_storing_and_writing_the_row(
+    lib: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = wav(tmp_path / "a.wav", 1)
+    lib.delete(lib.add(path))
+    with monkeypatch.context() as patch:
+        patch.setattr("audiolab.library.purging._remove_files", lambda library, todo: None)
+        lib.purge()  # and is killed before it has removed the file
+    put_all = type(lib.media).put_all
+
+    def put_and_finish(media: object, files: object) -> None:
+        put_all(media, files)
+        Library(lib.path).close()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(lib.media), "put_all", put_and_finish)
+        report = lib.add_report([path])
+    assert "add it again" in report.failed[0].why
+    assert lib.fsck(deep=True).clean, f"{report}\n{lib.fsck(deep=True)}"
+    assert lib.add(path).audio().frames > 0

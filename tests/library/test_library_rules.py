@@ -176,6 +176,27 @@ class TestInALibrary:
         lib.add(packs, rule=self.RULE)
         assert dump(lib) == before
 
+    def test_it_can_be_taken_back_and_done_again(self, lib: Library, packs: Path) -> None:
+        lib.add(packs)
+        before = dump(lib, without=["ops", "tag"])
+        lib.add(packs, rule=self.RULE)
+        after = dump(lib, without=["ops", "tag"])
+        assert after != before
+        lib.undo()
+        assert dump(lib, without=["ops", "tag"]) == before
+        assert lib.query("has:label").ids == []
+        lib.redo()
+        assert dump(lib, without=["ops", "tag"]) == after
+        assert len(lib.query("has:label")) == 2
+
+    def test_a_whole_folder_is_one_action(self, lib: Library, packs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("audiolab.library.taking.BATCH", 1)
+        lib.add(packs, rule=self.RULE)
+        lib.undo()
+        assert len(lib.query()) == 0
+        lib.redo()
+        assert len(lib.query()) == 3
+
     def test_zips_stand_for_folders(self, lib: Library, packs: Path, tmp_path: Path) -> None:
         (tmp_path / "zips").mkdir()
         with zipfile.ZipFile(tmp_path / "zips" / "Acme.zip", "w") as archive:

@@ -110,6 +110,7 @@ def test_a_lost_file_comes_back(song, loss):
     assert stem.path.read_bytes() == whole
     assert np.array_equal(stem.audio().samples, before)
     assert library.fsck(deep=True).clean
+    assert [op.what for op in library.ops(target=found.id)][:1] == ["repair"]
     assert rebuild(library, stem).status == "equal"
 
 
@@ -215,6 +216,33 @@ def test_a_need_made_with_a_correction_that_was_taken_back(song, client):
     assert rebuild(library, key).status == "equal"
 
 
+def test_labels_by_people_are_those_of_then(song, client, monkeypatch):
+    """What a job saw of people's labels is told from the history, whatever they said since."""
+    library, stem = song.library, stem_of(song)
+
+    def listed(self, job, resolved):
+        return StageOutput(document={"items": [{"label": "kick", "confidence": 0.5} for _ in job.sounds]})
+
+    def seen(self, job, resolved):
+        return StageOutput(document={"seen": [item["label"] for item in job.needs["names"]["items"]]})
+
+    monkeypatch.setattr(pretend_stages.Names, "run", listed)
+    monkeypatch.setattr(pretend_stages.Summary, "run", seen)
+    monkeypatch.setattr(pretend_stages.Names, "version", 2)
+    monkeypatch.setattr(pretend_stages.Summary, "version", 2)
+    samples = stem.samples
+    samples[0].tag("rim")
+    samples[1].tag("clap")
+    samples[1].tag("tom").untag("tom")
+    process(song, ALL, client=client).wait(60)
+    key = library.latest_result(stem.id, "summary").key
+    assert library.result(key).document["seen"] == ["rim", "clap", "kick"]
+    samples[0].untag("rim")
+    samples[1].tag("snare")
+    samples[2].tag("cowbell")
+    assert rebuild(library, key).status == "equal"
+
+
 def test_what_cannot_be_made_says_why(song, monkeypatch, tmp_path):
     library, stem = song.library, stem_of(song)
     with pytest.raises(RunError, match="was added, not made"):
@@ -241,6 +269,26 @@ def test_what_cannot_be_made_says_why(song, monkeypatch, tmp_path):
     monkeypatch.undo()
 
 
+def test_a_fault_or_a_full_disk_in_one_stage_is_reported(song, monkeypatch):
+    library, stem = song.library, stem_of(song)
+
+    def crash(self, job, resolved):
+        raise ZeroDivisionError("by nothing")
+
+    monkeypatch.setattr(pretend_stages.Halves, "run", crash)
+    with pytest.raises(RunError, match="ZeroDivisionError: by nothing"):
+        rebuild(library, stem)
+
+    def full(self, job, resolved):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pretend_stages.Halves, "run", full)
+    report = rebuild_all(library, documents=True)
+    assert report.counts == {"equal": 7, "failed": 1}
+    assert "disk full" in report.failed[0].why
+    assert not list((library.path / "tmp").iterdir())
+
+
 def test_a_lost_original_is_named(song):
     library, stem = song.library, stem_of(song)
     song.path.unlink()
@@ -262,6 +310,9 @@ def test_all_at_once(song, monkeypatch):
     whole = rebuild_all(library, documents=True)
     assert whole.ok
     assert {made.stage for made in whole.results} == {"measure", "halves", "cuts", "names", "summary"}
+    assert {made.stage for made in rebuild_all(library, "kind:stem", documents=True).results} == {
+        "halves", "cuts", "names", "summary",
+    }  # fmt: skip
     assert "sounds a second" in str(whole)
     assert "halves" in whole._repr_html_()
     song.path.unlink()

@@ -74,6 +74,20 @@ def test_a_recipe_reaches_songs_stems_sets_and_their_needs(songs, client):
     assert song.library.fsck().clean
 
 
+def test_files_that_are_only_referred_to(tmp_path, client):
+    (tmp_path / "songs").mkdir()
+    path = write_audio(tmp_path / "songs" / "song.wav", noise(0.5, 8000, seed=1))
+    with Library(tmp_path / "library", files="reference") as library:
+        song = library.add(path, kind="song")
+        assert process(song, ALL, client=client).wait(60).status == "done"
+        assert len(song.stems) == 2
+        assert library.media.stored(song.media) is None
+        assert library.fsck(deep=True).clean
+        path.unlink()
+        other = {"name": "one", "steps": [{"stage": "measure", "params": {"factor": 0.5}}]}
+        assert "missing" in str(process(song, other, client=client).wait(60))
+
+
 def test_a_second_run_does_no_work(songs, client):
     process(songs, ALL, client=client).wait(60)
     before = dict(pretend_stages.CALLS)

@@ -83,7 +83,7 @@ def fsck(
 def export(
     what: Annotated[str, typer.Argument(help="A collection's name, a sound, or a query.", show_default=False)],
     to: Annotated[Path, typer.Option("--to", help="Folder, or a name ending in .zip.")],
-    format_: Annotated[str, typer.Option("--format", help="folder or midi.")] = "folder",
+    format_: Annotated[str, typer.Option("--format", help="folder, midi or jams.")] = "folder",
     template: Annotated[str | None, typer.Option(help="Names, e.g. '{label}_{bpm}_{n:03}'.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what an earlier export left there.")] = False,
     library: LibraryOption = None,

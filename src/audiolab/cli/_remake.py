@@ -1,19 +1,16 @@
-"""Where sounds come from and making them again: explain, rebuild; tables and annotations in and out."""
+"""Where sounds come from and making them again: explain, rebuild; annotations of other programs."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from audiolab.cli._app import JsonOption, LibraryOption, app, bar, echo, fail, open_library, print_json
 from audiolab.errors import AudiolabError, ParameterError
 
-if TYPE_CHECKING:
-    from audiolab.library import SoundList
-
-__all__ = ["save_table"]
+__all__: list[str] = []
 
 annotating = typer.Typer(help="Annotations from and for other programs.", no_args_is_help=True)
 app.add_typer(annotating, name="annotations")
@@ -85,16 +82,6 @@ def rebuild(
         echo(str(report))
     if not report.ok:
         raise typer.Exit(1)
-
-
-def save_table(sounds: SoundList, to: Path, *, vectors: bool = False) -> Path:
-    """Write sounds as a table to NAME.parquet or NAME.csv; for `query --to`."""
-    from audiolab.library.frame_files import write_table
-    from audiolab.library.frames import to_frame
-
-    if to.suffix.lower() not in {".parquet", ".csv"}:
-        raise ParameterError(f"a table is written to NAME.parquet or NAME.csv, not to {to.name!r}")
-    return write_table(to_frame(sounds.library, sounds._rows, vectors=vectors), to)
 
 
 @annotating.command("import")

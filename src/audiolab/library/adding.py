@@ -20,6 +20,7 @@ from audiolab.library.finding import Candidate, Refusal, candidates
 from audiolab.library.folderplaces import folder_of, known_roots, make_folder
 from audiolab.library.foldertags import parse_rule
 from audiolab.library.keeping import Keeper
+from audiolab.library.ops import one_action
 from audiolab.library.scratch import scratch_folder
 from audiolab.library.shelving import Shelf
 from audiolab.library.taking import batches
@@ -92,7 +93,7 @@ def take_all(
             for batch in batches(library, items, folder, copy=copied):
                 yield from keeper.keep(batch)
 
-    with contextlib.closing(lines()) as taken:
+    with one_action(), contextlib.closing(lines()) as taken:
         for item in listed:
             if isinstance(item, Refusal):
                 line = AddLine(item.origin, "failed" if item.failed else "skipped", item.why)

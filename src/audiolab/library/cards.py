@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
-from sqlalchemy import Table, delete, func, insert, or_, select, update
+from sqlalchemy import Table, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from audiolab.library.cardmaking import VERSION, Card, make_cards
@@ -174,8 +174,10 @@ def _write_words(session: Session, words: Mapping[int, set[tuple[str, str]]], kn
     gone = [(number, pair) for number in known for pair in before[number] - words[number]]
     come = [(number, pair) for number, wanted in words.items() for pair in wanted - before[number]]
     table = cast("Table", CardWordRow.__table__)
-    for number, (field, value) in gone:
-        session.execute(delete(table).where(table.c.field == field, table.c.value == value, table.c.number == number))
+    if gone:
+        same = [table.c[name] == bindparam(f"old_{name}") for name in ("field", "value", "number")]
+        rows = [{"old_number": number, "old_field": field, "old_value": value} for number, (field, value) in gone]
+        session.execute(delete(table).where(*same), rows)
     if come:
         rows = [{"number": number, "field": field, "value": value} for number, (field, value) in come]
         session.execute(insert(table), rows)

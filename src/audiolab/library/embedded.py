@@ -72,7 +72,8 @@ def parse_key(text: str | None) -> str | None:
     if found := re.fullmatch(
         r"(?i)(des|es|ges|as|cis|dis|fis|gis|ais|h)([\s_-]*(?:m|dur|moll|major|minor|maj|min)?)", plain
     ):
-        return canonical_key(f"{_GERMAN[found[1].upper()]}{found[2]}")
+        mode = found[2] if found[2] == "M" else found[2].lower()
+        return canonical_key(f"{_GERMAN[found[1].upper()]}{mode}")
     return canonical_key(re.sub(r"^0(?=\d[ABab]$)", "", plain))
 
 

@@ -76,7 +76,7 @@ def result_node(row: ResultRow, *, current: bool = True) -> Node:
     lines = engine_lines(row.engine, row.weights)
     facts = {name: row.facts[name] for name in _TOLD if row.facts.get(name) is not None}
     if facts:
-        lines.append(", ".join(f"{name} {_short(value)}" for name, value in list(facts.items())[:3]))
+        lines.append(", ".join(f"{name} {_short(value)}" for name, value in list(facts.items())[:2]))
     data = {
         "key": row.key, "stage": row.stage, "version": row.version, "engine": row.engine, "weights": row.weights,
         "params": row.params, "profile": row.profile, "notes": list(row.notes), "seconds": row.seconds,
@@ -199,7 +199,7 @@ class _Family:
         ranked = dict(sorted(labels.items(), key=lambda item: (-item[1], item[0])))
         told = [f"{count} {label}" for label, count in list(ranked.items())[:5]] if set(ranked) != {_BARE} else []
         if len(ranked) > 5:
-            told.append(f"and {len(ranked) - 5} more labels")
+            told.append(f"and {len(ranked) - 5} more label{'s' if len(ranked) > 6 else ''}")
         people = self._touched([row.id for row in rows])
         if people:
             told.append(f"{people} edited by hand")

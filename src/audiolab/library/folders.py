@@ -17,7 +17,7 @@ from audiolab.library.finding import Candidate, candidates
 from audiolab.library.folderplaces import Places, folder_named, folder_of, make_folder
 from audiolab.library.foldertags import Matched, parse_rule
 from audiolab.library.models import FileRow, FolderRow
-from audiolab.library.ops import note
+from audiolab.library.ops import note, one_action
 from audiolab.library.referencing import FilesMode, ReferringMediaStore, file_state
 from audiolab.library.relinking import collect, relink
 from audiolab.library.rescanning import SETTLE, rescan_folder
@@ -120,15 +120,12 @@ class Folders:
         with self.store.transaction() as session:
             known = folder_of(session, self.places, path)
             row = known[0] if known is not None and known[1] == path else None
-            before = None
             if row is None:
                 row = make_folder(session, self.places, path, self.files)
-            else:
-                before = {"watched": row.watched, "kind": row.kind, "rule": row.rule}
+            before = _state(row)
             row.watched, row.kind, row.rule = True, kind, rule
-            after = {"watched": True, "kind": kind, "rule": rule}
-            if before != after:
-                note(session, self.actor, "watch", f"folder:{row.name}", before=before, after=after)
+            if before != _state(row):
+                note(session, self.actor, "watch", f"folder:{row.name}", before=before, after=_state(row))
             return row.name
 
     def unwatch(self, folder: str | Path) -> None:
@@ -136,9 +133,9 @@ class Folders:
         with self.store.transaction() as session:
             row = folder_named(session, self.folder_name(folder))
             if row.watched:
-                before = {"watched": True, "kind": row.kind, "rule": row.rule}
+                before = _state(row)
                 row.watched = False
-                note(session, self.actor, "unwatch", f"folder:{row.name}", before=before)
+                note(session, self.actor, "unwatch", f"folder:{row.name}", before=before, after=_state(row))
 
     def folder_name(self, folder: str | Path) -> str:
         """Give the name of a known folder, by its name or its path.
@@ -192,13 +189,15 @@ class Folders:
         """
         library = self._with_folders
         if folder is not None:
-            return rescan_folder(library, self.folder_name(folder), settle=settle, progress=progress, each=each)
+            with one_action():
+                return rescan_folder(library, self.folder_name(folder), settle=settle, progress=progress, each=each)
         report = AddReport()
         for known in self.folders:
             if not known.watched:
                 continue
             try:
-                found = rescan_folder(library, known.name, settle=settle, progress=progress, each=each)
+                with one_action():
+                    found = rescan_folder(library, known.name, settle=settle, progress=progress, each=each)
             except CatalogError as error:
                 found = AddReport([AddLine(known.name, "failed", str(error))])
                 if each is not None:
@@ -333,3 +332,7 @@ class Folders:
             raise ParameterError(f"{str(folder)!r} does not exist")
         items = (item for item in candidates(path) if isinstance(item, Candidate))
         return [(item.origin, parsed.match(item.within)) for item in items]
+
+
+def _state(row: FolderRow) -> dict[str, Any]:
+    return {"watched": row.watched, "kind": row.kind, "rule": row.rule}

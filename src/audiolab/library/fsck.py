@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -106,7 +106,7 @@ def fsck(library: Library, *, deep: bool = False) -> FsckReport:
         problems += [Problem(*found) for found in check_rows(session)]
         sounds = len(session.scalars(select(SoundRow.id)).all())
     if deep:
-        problems += _changed(library, stored)
+        problems += _changed(library, {*stored, *outside})
         problems += _derived(library)
     problems += _left_over(library)
     return FsckReport(
@@ -190,8 +190,8 @@ def _why(library: Library, media: str) -> str:
     return ""
 
 
-def _changed(library: Library, stored: dict[str, MediaFile]) -> Iterator[Problem]:
-    for media in sorted(stored):
+def _changed(library: Library, hashes: Iterable[str]) -> Iterator[Problem]:
+    for media in sorted(hashes):
         if hash_file(library.media.local(media)) != media:
             yield Problem("changed", media, "its bytes are not those that were stored")
 

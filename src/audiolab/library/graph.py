@@ -55,7 +55,7 @@ class Node:
 def engine_lines(engine: str, weights: str | None) -> list[str]:
     """Name engine and weights, where there is a choice."""
     named = [] if engine == "builtin" else [f"engine {engine}"]
-    return [", ".join([*named, *([f"weights {weights[:8]}"] if weights else [])])] if named or weights else []
+    return [*named, *([f"weights {weights[:8]}"] if weights else [])]
 
 
 @dataclass(frozen=True, slots=True)

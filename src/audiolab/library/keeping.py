@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import select
@@ -17,7 +18,7 @@ from audiolab.library.clock import utc_now
 from audiolab.library.derived import chunks, refresh_facts, refresh_labels
 from audiolab.library.embedded import embedded_label
 from audiolab.library.foldertags import Matched, Rule
-from audiolab.library.importtags import give_facts, give_tags
+from audiolab.library.importtags import give_facts, give_tags, import_state
 from audiolab.library.intake import Intake
 from audiolab.library.models import SoundRow
 from audiolab.library.ops import note
@@ -33,8 +34,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Keeper", "auto_kind", "display_name"]
 
+_REMOVED = "it was deleted from the library meanwhile; add it again"
 SAMPLE_SECONDS = 15.0
 """Shorter files are samples, unless the user says otherwise."""
+_LOCKED_SECONDS = 2.0
 
 
 @dataclass(slots=True)
@@ -74,30 +77,44 @@ class Keeper:
     shelf: Shelf | None = None
 
     def keep(self, looks: Sequence[Look]) -> list[AddLine]:
-        """Store what is new and write the rows, durably; only then are the lines given."""
+        """Store what is new and write the rows, durably; only then are the lines given.
+
+        Where that fails for a batch it is tried file by file, so that one that cannot be stored stops no other.
+        """
+        started = monotonic()
         try:
-            with self.library.store.transaction(write=False) as session:
-                before = _lookup(session, looks)
-            wanted = [
-                look.intake for look in looks if look.intake is not None and self._needs_file(before, look.intake)
-            ]
-            stored = self._store(wanted)
-            with self.library.store.transaction() as session:
-                # Looked up again under the write lock: another process may have been faster.
-                batch = _lookup(session, looks)
-                lines = [self._one(session, batch, look, stored) for look in looks]
-                session.flush()
-                for row, label, tags in batch.words:
-                    give_tags(session, row, label, tags)
-                    batch.tagged.append(row.id)
-                refresh_facts(session, batch.fresh)
-                refresh_labels(session, batch.tagged)
-                return lines if self.shelf is None else self.shelf.put(session, looks, lines)
-        except CatalogError as error:
-            # A full disk or a locked catalog: none of the batch is there, and the next one may go through.
-            return [AddLine(look.item.origin, "failed", look.why or str(error)) for look in looks]
+            try:
+                return self._keep(looks)
+            except CatalogError as error:
+                # After a long wait for a locked database it would only be waited for again.
+                if len(looks) == 1 or monotonic() - started > _LOCKED_SECONDS:
+                    return [_failed(look, error) for look in looks]
+            return [self._keep_one(look) for look in looks]
         finally:
             discard(looks)
+
+    def _keep_one(self, look: Look) -> AddLine:
+        try:
+            return self._keep([look])[0]
+        except CatalogError as error:
+            return _failed(look, error)
+
+    def _keep(self, looks: Sequence[Look]) -> list[AddLine]:
+        with self.library.store.transaction(write=False) as session:
+            before = _lookup(session, looks)
+        wanted = [look.intake for look in looks if look.intake is not None and self._needs_file(before, look.intake)]
+        stored = self._store(wanted)
+        with self.library.store.transaction() as session:
+            # Looked up again under the write lock: another process may have been faster.
+            batch = _lookup(session, looks)
+            lines = [self._one(session, batch, look, stored) for look in looks]
+            session.flush()
+            for row, label, tags in batch.words:
+                give_tags(session, row, label, tags)
+                batch.tagged.append(row.id)
+            refresh_facts(session, batch.fresh)
+            refresh_labels(session, batch.tagged)
+            return lines if self.shelf is None else self.shelf.put(session, looks, lines)
 
     def _needs_file(self, batch: _Batch, intake: Intake) -> bool:
         if not intake.copied:
@@ -125,15 +142,17 @@ class Keeper:
         if look.intake is not None:
             known = self._same_content(batch, look.intake.content_id)
         elif known is None:
-            return AddLine(look.item.origin, "failed", "it was deleted from the library meanwhile; add it again")
+            return AddLine(look.item.origin, "failed", _REMOVED)
         found = self.rule.match(look.item.within) if self.rule is not None else None
         if known is None:
             assert look.intake is not None
-            self._stored(look.intake, stored)
+            if not self._stored(look.intake, stored):
+                return AddLine(look.item.origin, "failed", _REMOVED)
             return self._add(session, batch, look, look.intake, found)
         if look.intake is not None and not self.library.media.exists(known.media or ""):
             # Its file was lost, or (where files are referred to) tagged anew; the same sound has come back.
-            self._stored(look.intake, stored)
+            if not self._stored(look.intake, stored):
+                return AddLine(look.item.origin, "failed", _REMOVED)
             columns = look.intake.columns()
             for name in ("suffix", "size", "format", "subtype", "embedded"):
                 setattr(known, name, columns[name])
@@ -141,9 +160,13 @@ class Keeper:
             batch.fresh.append(known)
         return self._existing(session, batch, look, known, found)
 
-    def _stored(self, intake: Intake, stored: set[str]) -> None:
-        if intake.copied and intake.media not in stored:
+    def _stored(self, intake: Intake, stored: set[str]) -> bool:
+        """Make sure, under the write lock, that the file is there: somebody may have purged the same one meanwhile."""
+        if not intake.copied:
+            return True
+        if intake.media not in stored:
             stored |= self._store([intake])
+        return self.library.media.exists(intake.media)
 
     def _add(self, session: Session, batch: _Batch, look: Look, intake: Intake, found: Matched | None) -> AddLine:
         kind = self.kind if self.kind != "auto" else auto_kind(intake)
@@ -191,10 +214,10 @@ class Keeper:
             row.stem = stem_name(row.original_name or row.name) if self.kind == "stem" else None
         if found is not None:
             old = dict(row.made_facts)
-            new = give_facts(row, found) | give_tags(session, row, found.label, found.tags)
-            if new:
-                before = {name: old[name] for name in new if name in old}
-                note(session, library.actor, "import", row.id, before=before, after=new)
+            facts, words = give_facts(row, found), give_tags(session, row, found.label, found.tags)
+            if facts or words:
+                before = {name: old[name] for name in facts if name in old}
+                note(session, library.actor, "import", row.id, before=before, after=import_state(facts, words))
                 batch.tagged.append(row.id)
                 batch.fresh.append(row)
                 why.append("tagged by its folders")
@@ -202,6 +225,10 @@ class Keeper:
 
     def _misfit(self, found: Matched | None) -> list[str]:
         return [] if self.rule is None or found is not None else ["its path does not fit the rule"]
+
+
+def _failed(look: Look, error: CatalogError) -> AddLine:
+    return AddLine(look.item.origin, "failed", look.why or str(error))
 
 
 def _lookup(session: Session, looks: Sequence[Look]) -> _Batch:

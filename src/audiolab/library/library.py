@@ -35,6 +35,7 @@ from audiolab.library.models import ResultRow, RunRow, SoundRow, VectorRow
 from audiolab.library.ops import one_action
 from audiolab.library.paging import PagedRows
 from audiolab.library.places import DATABASE, chosen_database, identify, refuse_bad_place
+from audiolab.library.purging import finish_purges
 from audiolab.library.query import Query
 from audiolab.library.rederiving import rederive
 from audiolab.library.referencing import FilesMode, ReferringMediaStore, files_mode
@@ -125,6 +126,7 @@ class Library(Lookups, Edits, Journal, Folders):
         self.warnings: list[str] = []
         for what in ("add", "backup"):
             clear_abandoned(self.tmp_dir, what)
+        finish_purges(self)
         self.fold_new()
 
     # ---- opening and closing -------------------------------------------------------------------

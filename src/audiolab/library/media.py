@@ -54,6 +54,12 @@ class MediaStore(Protocol):
     def exists(self, media: str) -> bool:
         """Say whether the media is there."""
 
+    def stored(self, media: str) -> Path | None:
+        """Give the path of the store's own file, if it has one; others are only referred to."""
+
+    def remove(self, media: str) -> bool:
+        """Remove the store's own file for good; files that are only referred to are never touched."""
+
     def url(self, media: str) -> str:
         """Give a URL that other machines of a cluster can read."""
 
@@ -145,8 +151,9 @@ class FileMediaStore:
         for path, suffix, media in files:
             try:
                 there = self._find(media)
-                if media in seen or (there is not None and there.stat().st_size == path.stat().st_size):
-                    path.unlink()
+                same = there is not None and (not path.exists() or there.stat().st_size == path.stat().st_size)
+                if media in seen or same:
+                    path.unlink(missing_ok=True)
                     continue
             except OSError as error:
                 raise _refused(path, error) from error
@@ -162,8 +169,7 @@ class FileMediaStore:
                 _move(path, target)
             except OSError as error:
                 raise _refused(path, error) from error
-        for folder in folders:
-            _sync_folder(folder)
+        _in_threads(_sync_folder, sorted(folders))
 
     def local(self, media: str) -> Path:
         """Give the file's path.
@@ -183,6 +189,18 @@ class FileMediaStore:
     def exists(self, media: str) -> bool:
         """Say whether the media is there."""
         return self._find(media) is not None
+
+    def stored(self, media: str) -> Path | None:
+        """Give the path of a file in the store; None if there is none."""
+        return self._find(media)
+
+    def remove(self, media: str) -> bool:
+        """Remove a file for good; gives False if the store has none of that hash."""
+        path = self._find(media)
+        if path is None:
+            return False
+        path.unlink(missing_ok=True)
+        return True
 
     def url(self, media: str) -> str:
         """Give a file URL."""

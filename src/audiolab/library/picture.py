@@ -171,11 +171,16 @@ def _found(results: list[Node]) -> _Box:
         lines = [*node.lines]
         caption = node.caption
     else:
-        lines = [f"{node.caption}{f': {node.lines[1]}' if len(node.lines) > 1 else ''}" for node in newest.values()]
+        lines = [f"{node.caption}{f': {node.lines[-1]}' if _tells(node) else ''}" for node in newest.values()]
         caption = f"{len(newest)} results"
     if older:
         lines.append(f"and {older} older")
     return _Box("result", caption, "", _few(tuple(lines)), True, False)
+
+
+def _tells(node: Node) -> bool:
+    """Say whether the last line of a result is what it found, not how."""
+    return bool(node.lines) and not node.lines[-1].startswith(("engine ", "weights "))
 
 
 def _described(boxes: list[_Box]) -> str:

@@ -1,11 +1,12 @@
 """Emptying the trash: rows, records and files are removed for good, as far as nothing else needs them.
 
-The catalog goes first, then the records, then the files: a process killed in between leaves records and files that
-nothing knows, and `fsck` names them.
+The catalog goes first, then the records, then the files. What is still to be removed is written down together with the
+rows that go; a process killed in between leaves it to whoever opens the library next.
 """
 
 from __future__ import annotations
 
+import secrets
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from audiolab.library.models import (
     CollectionItemRow,
     DocumentRow,
     FileRow,
+    MetaRow,
     ResultRow,
     SetItemRow,
     SetRow,
@@ -35,7 +37,10 @@ from audiolab.library.store import touch
 if TYPE_CHECKING:
     from audiolab.library.library import Library
 
-__all__ = ["PurgeReport", "purge"]
+__all__ = ["PurgeReport", "finish_purges", "purge", "purged_records"]
+
+_TODO = "purging "
+"""How the keys of what is still to be removed begin."""
 
 HAS_CHILDREN = "something made from it is not in the trash, or not long enough"
 NOT_ALONE = "others that were made with it are not in the trash, or not long enough"
@@ -95,13 +100,33 @@ def purge(library: Library, *, older_than: timedelta | float | None = None, dry_
             after = {"sounds": len(sounds), "results": len(results), "names": roots}
             note(session, library.actor, "purge", "trash", after=after)
         unused = media - _used(session, media, sounds if dry_run else set(), results if dry_run else set())
+        if not dry_run and sounds:
+            todo = MetaRow(
+                key=f"{_TODO}{secrets.token_hex(8)}", value={"records": sorted(results), "media": sorted(unused)}
+            )
+            session.add(todo)
     sizes = {file.hash: file.size for file in library.media.files() if file.hash in unused} if unused else {}
     report = PurgeReport(tuple(sorted(sounds)), len(results), len(sizes), sum(sizes.values()), kept, dry_run)
-    if not dry_run:
-        for key in results:
-            library.record_path(key).unlink(missing_ok=True)
-        _remove_media(library, sizes)
+    if not dry_run and sounds:
+        _remove_files(library, todo)
     return report
+
+
+def finish_purges(library: Library) -> None:
+    """Remove what purges that were killed have left; records that cannot be removed are named in the warnings."""
+    with library.store.transaction(write=False) as session:
+        left = session.scalars(select(MetaRow).where(MetaRow.key.startswith(_TODO))).all()
+    for todo in left:
+        try:
+            _remove_files(library, todo)
+        except OSError as error:
+            library.warnings.append(f"what was purged cannot be removed: {error}")
+
+
+def purged_records(session: Session) -> set[str]:
+    """Give the keys of records that are about to be removed: what they say must not come back."""
+    left = session.scalars(select(MetaRow).where(MetaRow.key.startswith(_TODO)))
+    return {str(key) for todo in left for key in todo.value["records"]}
 
 
 # ---- what may go -----------------------------------------------------------------------------------
@@ -262,10 +287,17 @@ def _remove_rows(session: Session, sounds: set[str], results: set[str]) -> None:
     touch(session, parents)
 
 
+def _remove_files(library: Library, todo: MetaRow) -> None:
+    for key in todo.value["records"]:
+        library.record_path(key).unlink(missing_ok=True)
+    _remove_media(library, todo.value["media"])
+    with library.store.transaction() as session:
+        session.execute(delete(MetaRow).where(MetaRow.key == todo.key))
+
+
 def _remove_media(library: Library, hashes: Iterable[str]) -> None:
     """Remove files, under the write lock: nobody can begin to use one between the last look and its removal."""
     for part in chunks(hashes):
         with library.store.transaction() as session:
             for media in set(part) - _used(session, set(part), set(), set()):
-                if library.media.exists(media):
-                    library.media.local(media).unlink(missing_ok=True)
+                library.media.remove(media)

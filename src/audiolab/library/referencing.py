@@ -104,10 +104,6 @@ class ReferringMediaStore(FileMediaStore):
         """Say whether the media is there, in the store or unchanged in a folder."""
         return self.stored(media) is not None or self._referred(media)[0] is not None
 
-    def stored(self, media: str) -> Path | None:
-        """Give its path inside the store itself."""
-        return self._find(media)
-
     def referred(self) -> Iterator[tuple[MediaFile, Path]]:
         """List the media that sounds have outside, with their files as long as these are there and unchanged."""
         rows = select(FileRow).where(exists().where(SoundRow.media == FileRow.media)).order_by(FileRow.media)

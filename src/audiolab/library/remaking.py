@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
-from typing import Any
+from datetime import datetime
+from typing import Any, TypeAlias
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from audiolab.library.derived import chunks
 from audiolab.library.ids import set_id
 from audiolab.library.models import OpRow, ResultRow, SetItemRow, SetRow, SoundRow
 
-__all__ = ["cuts_of", "made_by", "past_overlays", "result_keys", "results_of", "set_key"]
+__all__ = ["cuts_of", "labels_then", "made_by", "past_overlays", "result_keys", "results_of", "set_key"]
+
+Labels: TypeAlias = tuple[list[dict[str, float]], list[set[str]]]
 
 
 def results_of(session: Session, sound_id: str, stage: str) -> list[ResultRow]:
@@ -52,6 +57,31 @@ def past_overlays(session: Session, sound_id: str, stage: str) -> list[Mapping[s
     return found
 
 
-def result_keys(session: Session) -> list[str]:
-    """Give the keys of all results, the oldest first: what a result was made of comes before it."""
-    return list(session.scalars(select(ResultRow.key).order_by(ResultRow.made_at, ResultRow.key)))
+def labels_then(session: Session, result: ResultRow, at: datetime) -> Labels:
+    """Give what people had said of a result's sounds at some moment: labels with confidence, and what they denied."""
+    ids = [result.sound_id]
+    if result.set_id is not None:
+        members = select(SetItemRow.sound_id).where(SetItemRow.set_id == result.set_id)
+        ids = list(session.scalars(members.order_by(SetItemRow.position)))
+    said: dict[str, dict[str, tuple[Any, ...]]] = defaultdict(dict)
+    for part in chunks(ids):
+        ops = select(OpRow).where(OpRow.target.in_(part), OpRow.what.in_(("tag", "untag")), OpRow.at <= at)
+        for op in session.scalars(ops.order_by(OpRow.id)):
+            state = op.after if op.after and "role" in op.after else None
+            label = str((op.after or op.before or {}).get("label"))
+            if state is None:
+                said[op.target].pop(label, None)
+            elif state["role"] == "label":
+                said[op.target][label] = (op.at, float(state["confidence"]), label, bool(state["denied"]))
+    given, denied = [], []
+    for sound_id in ids:
+        newest = sorted(said[sound_id].values(), reverse=True)
+        given.append({label: sure for _, sure, label, no in newest if not no})
+        denied.append({label for _, _, label, no in newest if no})
+    return given, denied
+
+
+def result_keys(session: Session) -> list[tuple[str, str]]:
+    """Give key and sound of all results, the oldest first: what a result was made of comes before it."""
+    rows = session.execute(select(ResultRow.key, ResultRow.sound_id).order_by(ResultRow.made_at, ResultRow.key))
+    return [(key, sound_id) for key, sound_id in rows]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from audiolab.errors import CatalogError
 from audiolab.library.addreport import AddLine, AddReport
+from audiolab.library.ops import one_action
 from audiolab.library.rescanning import WRITING, rescan_folder
 
 if TYPE_CHECKING:
@@ -100,7 +101,8 @@ def _scan(
     writing, unchanged = False, 0
     for name in names:
         try:
-            found = rescan_folder(library, name, settle=settle, each=put)
+            with one_action():
+                found = rescan_folder(library, name, settle=settle, each=put)
         except CatalogError as error:  # the disk was pulled out, or the catalog is locked: it may come back
             put(AddLine(name, "failed", str(error)))
             continue

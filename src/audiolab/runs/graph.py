@@ -219,4 +219,16 @@ def spec_of(sound: Sound) -> SoundSpec:
         start=start if carrier is not sound else None,
         stop=stop if carrier is not sound else None,
         facts=sound.facts,
+        path=_referred(carrier),
     )
+
+
+def _referred(carrier: Sound) -> str | None:
+    """Give the file itself if the library only refers to it."""
+    media = carrier.library.media
+    if carrier.media is None or media.stored(carrier.media) is not None:
+        return None
+    try:
+        return str(media.local(carrier.media))
+    except CatalogError:
+        return None  # the worker says that it is missing

@@ -27,6 +27,8 @@ class SoundSpec:
     start: int | None = None
     stop: int | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
+    path: str | None = None
+    """The file itself where a library only refers to it; workers do not open the catalog that knows this."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -22,7 +21,7 @@ from audiolab.library import remaking as catalog
 from audiolab.library.ids import derived_id, hash_text
 from audiolab.library.media import copy_and_hash, hash_file
 from audiolab.library.models import ResultRow, SoundRow
-from audiolab.library.overlays import overlaid
+from audiolab.library.ops import note
 from audiolab.library.text import shorten
 from audiolab.runs.comparing import (
     AUDIO_TOLERANCE,
@@ -31,10 +30,10 @@ from audiolab.runs.comparing import (
     profile_differences,
     vector_difference,
 )
-from audiolab.runs.graph import spec_of
 from audiolab.runs.jobs import JobSpec
 from audiolab.runs.keys import document_hash
 from audiolab.runs.rebuilt import Failure, RebuildReport, Rebuilt, RebuiltSound, Status
+from audiolab.runs.then import spec_then
 from audiolab.runs.worker import job_scratch, make_record, open_sound
 from audiolab.stages.base import Progress, Resolved, Stage, StageInput, StageOutput, StageSkipped, no_progress
 from audiolab.stages.registry import get_stage
@@ -85,17 +84,20 @@ def rebuild_all(
     Parameters
     ----------
     documents : bool
-        With them all results that made no sounds: analyses, cuts, tags, notes, lyrics.
+        With them all other results on the sounds that are found: analyses, cuts, tags, notes, lyrics.
     """
     started, report = time.perf_counter(), RebuildReport()
     wanted: set[str] = set()
+    found: set[str] = set()
     for sound in library.query(query or "current:any"):
+        found.add(sound.id)
         report.views += sound.media is None
         report.added += sound.media is not None and sound.result_key is None
         if sound.media is not None and sound.result_key is not None:
             wanted.add(sound.result_key)
     with library.store.transaction(write=False) as session:
-        keys = [key for key in catalog.result_keys(session) if key in wanted or documents]
+        listed = catalog.result_keys(session)
+    keys = [key for key, sound_id in listed if key in wanted or (documents and sound_id in found)]
     worker = _Rebuilder(library, keep=keep, anyway=anyway, progress=no_progress)
     for done, key in enumerate(keys):
         progress(done, len(keys))
@@ -154,7 +156,7 @@ class _Rebuilder:
         where = f"{row.stage} of {shorten(of.name)!r}"
         stage, now, notes = self._stage(row, where)
         before = self._inputs(row, of)
-        spec = self._spec(row, of, now, notes)
+        spec = spec_then(self.library, row, of, now, notes, anyway=self.anyway)
         started = time.perf_counter()
         with job_scratch(self.library.path) as scratch:
             job = StageInput(
@@ -165,11 +167,18 @@ class _Rebuilder:
             )
             try:
                 output = stage.run(job, Resolved(now.params, now.engine, now.weights, now.profile, ()))
+                made = self._compare(row, of, output, now, scratch)
             except StageSkipped as reason:
                 raise RunError(f"{where}: this time the stage found nothing to do: {reason}") from reason
+            except AudiolabError:
+                raise
             except OSError as error:
                 raise RunError(f"{where} cannot be made again: {error}; is the disk full?") from error
-            made = self._compare(row, of, output, now, scratch)
+            except Exception as error:
+                # A fault of ours in one stage must not stop the others.
+                raise RunError(
+                    f"{where}: {type(error).__name__}: {error} (a fault in audiolab; please report it)"
+                ) from error
             made = replace(made, notes=(*notes, *made.notes), before=before, seconds=time.perf_counter() - started)
             if self.keep and made.status in {"close", "different"}:
                 made = replace(made, kept=self._keep(spec, output, scratch, made))
@@ -227,55 +236,6 @@ class _Rebuilder:
         if media is None or not self.library.media.exists(media):
             return "missing"
         return "here" if hash_file(self.library.media.local(media)) == media else "damaged"
-
-    def _spec(self, row: ResultRow, of: Sound, now: Resolved, notes: list[str]) -> JobSpec:
-        sounds: list[Sound] = [of]
-        if row.set_id is not None:
-            with self.library.store.transaction(write=False) as session:
-                cut_by = catalog.set_key(session, row.set_id)
-            if cut_by is None:
-                raise RunError(f"the sample set of {row.stage} is gone from the catalog; run `audiolab fsck`")
-            sounds = list(self.library.sample_set(cut_by))
-        return JobSpec(
-            run=row.run_id or "",
-            key=row.key,
-            library=str(self.library.path),
-            stage=row.stage,
-            version=get_stage(row.stage).version,
-            params=now.params.model_dump(mode="json"),
-            engine=now.engine,
-            weights=now.weights,
-            profile=now.profile,
-            notes=now.notes,
-            sound_id=row.sound_id,
-            set_id=row.set_id,
-            sounds=tuple(map(spec_of, sounds)),
-            needs={name: self._need(row, of, name, str(value), notes) for name, value in row.needs.items()},
-        )
-
-    def _need(self, row: ResultRow, of: Sound, name: str, wanted: str, notes: list[str]) -> Mapping[str, Any]:
-        """Find the value of an earlier result that the job saw then: today's, or one before a correction."""
-        declared = {need.stage: need.of for need in get_stage(row.stage).needs}
-        owner = (of.song or of) if declared.get(name) == "song" else of
-        today = self.library.effective(owner.id, name)
-        if today is not None and document_hash(today) == wanted:
-            return today
-        for document in self._documents(owner, name):
-            if document_hash(document) == wanted:
-                return document
-        text = f"{row.stage} of {shorten(of.name)!r} was made with a result of {name!r} that is not here any more"
-        if not self.anyway or today is None:
-            raise RunError(f"{text}; pass anyway=True (--anyway) to take today's" if today is not None else text)
-        notes.append(f"{text}; today's was taken")
-        return today
-
-    def _documents(self, owner: Sound, stage: str) -> Iterator[Mapping[str, Any]]:
-        with self.library.store.transaction(write=False) as session:
-            results = catalog.results_of(session, owner.id, stage)
-            overlays = [None, self.library.overlay(owner.id, stage), *catalog.past_overlays(session, owner.id, stage)]
-        for result in results:
-            for body in overlays:
-                yield overlaid(result.document, body)
 
     # ---- comparing -------------------------------------------------------------------------------
 
@@ -335,12 +295,15 @@ class _Rebuilder:
         assert known.media is not None
         copy = scratch / f"back-{known.media[:16]}"
         copy_and_hash(new, copy)
-        if self.library.media.exists(known.media):
+        damaged = self.library.media.stored(known.media)
+        if damaged is not None:
             with copy.open("rb") as file:
                 os.fsync(file.fileno())
-            os.replace(copy, self.library.media.local(known.media))
+            os.replace(copy, damaged)
         else:
             self.library.media.put(copy, known.suffix)
+        with self.library.store.transaction() as session:
+            note(session, self.library.actor, "repair", known.id, after={"media": known.media, "from": "rebuild"})
 
     def _others(
         self, row: ResultRow, output: StageOutput, now: Resolved, *, equal_profile: bool

@@ -129,7 +129,7 @@ def run_job(spec: JobSpec, report: Callable[[str, float, float], None] | None = 
 
 def open_sound(sound: SoundSpec, store: MediaStore) -> SoundInput:
     """Open one of a job's sounds."""
-    source: BlockSource = open_source(store.local(sound.media))
+    source: BlockSource = open_source(sound.path or store.local(sound.media))
     if sound.start is not None and sound.stop is not None:
         source = View(source, sound.start, sound.stop)
     kind: Any = sound.kind
