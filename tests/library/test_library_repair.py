@@ -264,7 +264,7 @@ class TestRows:
         with Library(folder) as lib:
             assert lib.fsck().of_kind("database")
             report = lib.repair(deep=True)
-            assert {problem.kind for problem in report.after.problems} <= {"unfolded", "orphaned", "missing"}, str(
+            assert {problem.kind for problem in report.after.problems} <= {"unfolded", "orphaned", "dangling"}, str(
                 report
             )
             assert lib.sound(drums.id).audio().frames == 16 * 8000
