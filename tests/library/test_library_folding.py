@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -432,3 +433,53 @@ class TestOverlays:
         }  # fmt: skip
         assert found[2] == {**items[0], "label": "unknown", "confidence": 0.0, "drums": {"tom": 0.3}, "source": "human"}
         assert lib.latest_result(drums.id, "classify").document["items"] == items
+
+
+class TestFoldersThatNeedNoLook:
+    def old(self, folder: Path) -> None:
+        for part in (folder / "records").iterdir():
+            os.utime(part, (1e9, 1e9))
+
+    def test_what_comes_later_is_found(self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        with Library(folder) as lib:
+            song = lib.add(wav(tmp_path / "s.wav"), kind="song")
+            first, second = (separation(lib, song, tag, at=tag) for tag in (1, 2))
+            first.write(lib.record_path(first.key))
+            self.old(folder)
+        reads: list[Path] = []
+        read = Record.read
+        monkeypatch.setattr(Record, "read", classmethod(lambda cls, path: reads.append(path) or read(path)))
+        with Library(folder) as lib:
+            assert len(lib.query("kind:stem")) == 2
+        assert len(reads) == 1
+        listed: list[str] = []
+        glob = Path.glob
+        monkeypatch.setattr(Path, "glob", lambda self, *a, **k: listed.append(self.name) or glob(self, *a, **k))
+        Library(folder).close()
+        assert listed == []  # nothing changed, so nothing is listed
+        second.write(lib.record_path(second.key))
+        with Library(folder) as lib:
+            assert len(lib.query("kind:stem current:any")) == 4
+        assert listed == [second.key[:2]]
+
+    def test_torn_records_are_named_each_time(self, folder: Path) -> None:
+        Library(folder).close()
+        torn = folder / "records" / "ab" / f"ab{'0' * 62}.json"
+        torn.parent.mkdir()
+        torn.write_text("{")
+        self.old(folder)
+        for _ in range(3):
+            with Library(folder) as lib:
+                assert len(lib.warnings) == 1
+
+    def test_an_older_catalog_looks_again(self, folder: Path, tmp_path: Path) -> None:
+        with Library(folder) as lib:
+            song = lib.add(wav(tmp_path / "s.wav"), kind="song")
+            record = separation(lib, song)
+        before = (folder / "library.db").read_bytes()
+        record.write(folder / "records" / record.key[:2] / f"{record.key}.json")
+        self.old(folder)
+        Library(folder).close()
+        (folder / "library.db").write_bytes(before)  # as if a copy of the catalog had been put back
+        with Library(folder) as lib:
+            assert len(lib.query("kind:stem")) == 2

@@ -35,7 +35,8 @@ class Loose(NamedTuple):
         """Choose the rows that point nowhere."""
         other = aliased(self.target.class_) if self.target.class_ is self.column.class_ else self.target.class_
         nothing: ColumnElement[bool] = ~exists().where(getattr(other, self.target.key) == self.column)
-        return self.column.is_not(None) & nothing
+        dangling: ColumnElement[bool] = self.column.is_not(None) & nothing
+        return dangling
 
 
 LOOSE = (
