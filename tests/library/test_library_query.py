@@ -20,8 +20,9 @@ from audiolab.library.keys import camelot, canonical_key
 from audiolab.library.models import SoundRow
 from audiolab.library.query import Clause, Query, QueryError, Range, Term, Text, parse_query
 from audiolab.library.store import touch
+from audiolab.library.text import clean_text
 
-words = st.text(min_size=1, max_size=12)
+words = st.text(min_size=1, max_size=12).map(clean_text)  # as every query is read
 texts = st.builds(Text, words)
 ranges = st.builds(Range, st.none() | words, st.none() | words).filter(
     lambda r: r.low is not None or r.high is not None

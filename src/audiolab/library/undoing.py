@@ -210,7 +210,7 @@ def _back_from_import(session: Session, actor: str, op: Op) -> None:
     words = [_import_words(state) for state in (before, after)]
     there = {row.label: row.role for row in session.scalars(_import_tags(op.target))}
     facts = dict(sound.made_facts)
-    names = (before.keys() | after.keys()) - {"label", "tags"}
+    names = [name for name in {**before, **after} if name not in {"label", "tags"}]
     if words[1].items() - there.items() or any(facts.get(name) != after.get(name) for name in names):
         raise _refuse(op, "it has been changed since")
     for name in names:
