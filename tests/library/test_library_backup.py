@@ -145,7 +145,7 @@ def test_a_backup_that_breaks_off_leaves_the_one_before(
 
 
 def break_off(lib: Library, place: Path, point: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from audiolab.library import backup as module
+    from audiolab.library import backupwriting as module
 
     real, count = Path.read_bytes, 0
 
@@ -158,13 +158,13 @@ def break_off(lib: Library, place: Path, point: str, monkeypatch: pytest.MonkeyP
 
     with monkeypatch.context() as patch:
         if point == "media":
-            for kind in (module._Folder, module._Zip):
+            for kind in (module.FolderWriter, module.ZipWriter):
                 patch.setattr(kind, "put_media", die)
         elif point == "record":
-            for kind in (module._Folder, module._Zip):
+            for kind in (module.FolderWriter, module.ZipWriter):
                 patch.setattr(kind, "put_record", die)
         else:
-            for kind in (module._Folder, module._Zip):
+            for kind in (module.FolderWriter, module.ZipWriter):
                 patch.setattr(kind, "finish", die)
             count = 1
         if point != "finish":

@@ -317,6 +317,24 @@ class TestDatabase:
             assert lib.songs[0].bpm == 120
             assert lib.fsck(deep=True).clean
 
+    def test_tags_find_their_sounds_again(self, folder: Path, tmp_path: Path) -> None:
+        with Library(folder, actor="tester") as lib:
+            sounds = [lib.add(wav(tmp_path / f"{number}.wav", number)).tag("rim") for number in range(3)]
+            sounds[0].rating = 4
+            lib.collection("kit").add(sounds)
+        with sqlite3.connect(folder / "library.db") as connection:
+            connection.execute(
+                "DELETE FROM sound WHERE id = ?", (sounds[0].id,)
+            )  # its row is lost, not what hangs on it
+        connection.close()
+        report = salvage(folder)
+        assert report.adopted == (sounds[0].id,)
+        assert report.after.clean
+        with Library(folder) as lib:
+            assert (lib.sound(sounds[0].id).label, lib.sound(sounds[0].id).rating) == ("rim", 4)
+            assert lib.collection("kit").sounds.ids == [sound.id for sound in sounds]
+            assert lib.fsck(deep=True).clean
+
     def test_nothing_readable_at_all(self, folder: Path, tmp_path: Path) -> None:
         with Library(folder, actor="tester") as lib:
             song, drums, single = full(lib, tmp_path)

@@ -124,7 +124,7 @@ class Library(Lookups, Edits, Journal, Folders):
             self.media = ReferringMediaStore(self.path / "media", self.store, self.places)
         self._runs = RunLog(self.store)
         self.warnings: list[str] = []
-        for what in ("add", "backup"):
+        for what in ("add", "backup", "repair", "salvage"):
             clear_abandoned(self.tmp_dir, what)
         finish_purges(self)
         self.fold_new()

@@ -22,7 +22,7 @@ from typing import IO, Any, Self
 
 from audiolab.errors import CatalogError
 from audiolab.library.archives import is_zip
-from audiolab.library.backup import FORMAT, Manifest, manifest_name, new_name
+from audiolab.library.backupwriting import FORMAT, Manifest, manifest_name, new_name
 from audiolab.library.copying import copy_catalog
 from audiolab.library.fsck import FsckReport
 from audiolab.library.library import Library

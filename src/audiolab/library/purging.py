@@ -43,6 +43,8 @@ _TODO = "purging "
 """How the keys of what is still to be removed begin."""
 
 HAS_CHILDREN = "something made from it is not in the trash, or not long enough"
+_FILES = 5000
+"""Files removed under one write lock."""
 NOT_ALONE = "others that were made with it are not in the trash, or not long enough"
 
 
@@ -297,7 +299,9 @@ def _remove_files(library: Library, todo: MetaRow) -> None:
 
 def _remove_media(library: Library, hashes: Iterable[str]) -> None:
     """Remove files, under the write lock: nobody can begin to use one between the last look and its removal."""
-    for part in chunks(hashes):
+    listed = list(hashes)
+    for at in range(0, len(listed), _FILES):
+        part = set(listed[at : at + _FILES])
         with library.store.transaction() as session:
-            for media in set(part) - _used(session, set(part), set(), set()):
+            for media in part - _used(session, part, set(), set()):
                 library.media.remove(media)

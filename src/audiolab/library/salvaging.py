@@ -20,6 +20,7 @@ from sqlalchemy import JSON, Table, delete
 from audiolab.errors import AudiolabError, CatalogError
 from audiolab.library.cardrows import CardRow, CardWordRow
 from audiolab.library.catching_up import record_files
+from audiolab.library.engines import BUSY_SECONDS
 from audiolab.library.fsck import FsckReport
 from audiolab.library.library import Library
 from audiolab.library.loosening import take_out_rows
@@ -33,6 +34,7 @@ from audiolab.library.store import Store
 __all__ = ["SalvageReport", "salvage"]
 
 _DERIVED = {CardRow.__tablename__, CardWordRow.__tablename__}
+_DAMAGED = "damaged.db"
 _MOST_ROWS = 10_000_000
 """Numbers of rows that are tried one by one behind a damaged place."""
 
@@ -50,7 +52,7 @@ class SalvageReport:
     folded : int
         Results written again from records.
     adopted : tuple of str
-        Ids of sounds that were made again from their files; their names, tags and times are lost.
+        Ids of sounds that were made again from their files; their names and times are lost.
     kept : Path
         The damaged file.
     """
@@ -93,17 +95,40 @@ def salvage(folder: str | Path, *, actor: str | None = None) -> SalvageReport:
         for path in parts[1:]:
             path.unlink()  # a log beside the new file would be played into it
         os.replace(scratch / DATABASE, old)
-    with Library(folder, actor=actor) as library:
-        adopted = _adopt(library)
-        library.fold_new()
-        folded = library.stats()["results"] - rows.get("result", 0)
-        library.rebuild_derived()
-        report = library.fsck()
+        with Library(folder, actor=actor) as library:
+            adopted = _adopt(library)
+            library.fold_new()
+            folded = library.stats()["results"] - rows.get("result", 0)
+            if adopted:
+                _bring_back(scratch, old)
+            library.rebuild_derived()
+            report = library.fsck()
     return SalvageReport(rows, damaged, folded, adopted, copies[0], report)
 
 
+def _bring_back(scratch: Path, new: Path) -> None:
+    """Hang on sounds that were made again from their files what was read of them: their ids are the same."""
+    source, target = _open_damaged(scratch), sqlite3.connect(str(new), isolation_level=None, timeout=BUSY_SECONDS)
+    try:
+        target.execute("PRAGMA foreign_keys = ON")  # what still leads nowhere stays out
+        target.execute("BEGIN IMMEDIATE")
+        for table in Base.metadata.sorted_tables:
+            if table.name not in _DERIVED and table.foreign_keys:
+                _copy_table(source, target, table)
+        target.execute("COMMIT")
+    finally:
+        source.close()
+        target.close()
+
+
+def _open_damaged(scratch: Path) -> sqlite3.Connection:
+    source = sqlite3.connect(str(scratch / _DAMAGED), isolation_level=None)
+    source.text_factory = lambda data: data.decode("utf-8", "replace")
+    return source
+
+
 def _save_rows(old: Path, scratch: Path, lost: LostAndFound) -> tuple[dict[str, int], tuple[str, ...]]:
-    copy = scratch / "damaged.db"  # reading a damaged file with its log changes it; not the only one
+    copy = scratch / _DAMAGED  # reading a damaged file with its log changes it; not the only one
     for end in ("", "-wal"):
         if Path(f"{old}{end}").exists():
             shutil.copyfile(f"{old}{end}", f"{copy}{end}")
@@ -112,8 +137,7 @@ def _save_rows(old: Path, scratch: Path, lost: LostAndFound) -> tuple[dict[str, 
     damaged: list[str] = []
     try:
         target = sqlite3.connect(str(scratch / DATABASE), isolation_level=None)
-        source = sqlite3.connect(str(copy), isolation_level=None)
-        source.text_factory = lambda data: data.decode("utf-8", "replace")
+        source = _open_damaged(scratch)
         try:
             target.execute("BEGIN")
             for table in Base.metadata.sorted_tables:
