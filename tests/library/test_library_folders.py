@@ -257,6 +257,32 @@ class TestRescan:
         (packs.parent / "away").rename(packs)
         assert lib.rescan().unchanged == 6
 
+    def test_an_empty_mount_point_loses_nothing(self, referring: Library, packs: Path) -> None:
+        referring.watch(packs)
+        referring.rescan(settle=0)
+        packs.rename(packs.parent / "away")
+        packs.mkdir()
+        with pytest.raises(CatalogError, match="is its disk mounted"):
+            referring.rescan("packs")
+        assert [folder.files for folder in referring.folders] == [{"here": 6}]
+        referring.forget_folder("packs")  # nothing is left of it that could be lost
+        assert len(referring.query()) == 6
+        assert len(referring.relink(packs.parent / "away").relinked) == 6
+        assert referring.fsck(deep=True).clean
+
+    def test_what_is_in_the_trash_stays_there(self, lib: Library, packs: Path) -> None:
+        lib.watch(packs)
+        sound = next(sound for sound in lib.rescan(settle=0).added if sound.name == "a")
+        sound_id = sound.id
+        lib.delete(sound)
+        os.utime(packs / "a.wav", (5, 5))
+        report = lib.rescan(settle=0)
+        assert [line.status for line in report.lines] == ["existing"]
+        assert "stays in the trash" in report.lines[0].why
+        assert [found.id for found in lib.trash] == [sound_id]
+        assert lib.add(packs / "a.wav").id == sound_id
+        assert len(lib.trash) == 0
+
     def test_a_subfolder_that_cannot_be_read_loses_nothing(
         self, lib: Library, packs: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
