@@ -152,6 +152,13 @@ class TestReference:
         assert len(referring.add(tmp_path / "in").added) == 2
         assert len(stored(referring)) == 2
 
+    def test_an_orphan_of_the_store_comes_back_as_its_own(self, referring: Library, tmp_path: Path) -> None:
+        media = referring.media.put(wav(tmp_path / "x.wav", 7), ".wav")
+        sound = referring.add(referring.media.local(media))
+        assert referring.folders == []
+        assert sound.path == FileMediaStore(referring.path / "media").local(media)
+        assert referring.fsck(deep=True).clean
+
     def test_two_places_of_one_sound(self, referring: Library, packs: Path) -> None:
         shutil.copy(packs / "a.wav", packs / "copy of a.wav")
         report = referring.add(packs)

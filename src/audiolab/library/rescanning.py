@@ -99,7 +99,7 @@ def rescan_folder(
 
     for refused in scan.refused:
         put(AddLine(refused.origin, "failed" if refused.failed else "skipped", refused.why))
-    shelf = Shelf(_roots_within(library, name, root), _by_sound(scan.gone), failures=True)
+    shelf = Shelf(_roots_within(library, name, root), _by_sound(scan.gone), failures=True, library=library.path)
     keeper = Keeper(library, folder.kind, parse_rule(folder.rule) if folder.rule else None, shelf, restore=False)
 
     def take(items: Iterable[Candidate | Refusal]) -> None:
