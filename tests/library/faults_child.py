@@ -116,6 +116,7 @@ OPERATIONS: dict[str, Callable[[Path, Path, Ack], None]] = {
     "undo": undo,
     "migrate": migrate,
     "backup": backup,
+    "backup again": backup,
 }
 
 

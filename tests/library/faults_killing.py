@@ -23,6 +23,7 @@ from sqlalchemy import select
 
 from audiolab.library import Library
 from audiolab.library.cards import stale
+from audiolab.library.loading import load_backup
 from audiolab.library.models import Base, Utc
 
 __all__ = ["ALLOWED", "Killing", "State", "state_of", "trial_points"]
@@ -115,6 +116,10 @@ class Killing:
         self.op, self.root = op, root
         self.source = _source(root / "in")
         self.base = _base(op, root / "base", root)
+        self.earlier: State | None = None
+        """What the backup that is there already holds."""
+        if op == "backup again":
+            self.earlier = _backed_up(root / "base")
         self.states, self.end = self._undisturbed()
         self.outcome = Outcome()
 
@@ -164,6 +169,8 @@ class Killing:
             shutil.rmtree(old, ignore_errors=True)
         if self.base is not None:
             shutil.copytree(self.base, folder)
+        if self.earlier is not None:
+            shutil.copytree(_target(self.root / "base"), _target(folder))
         answer = ask({"op": self.op, "folder": str(folder), "source": str(self.source), **point})
         assert answer["killed"] or answer["code"] == 0, f"{point}: {answer['error']}"
         try:
@@ -194,22 +201,39 @@ class Killing:
             self.outcome.steps[acknowledged] += 1
             self.outcome.named.update(named)
             self.outcome.clean += not named
-        if self.op == "backup":
-            _check_backup(folder, bool(acknowledged), self.states[0])
+        if self.op.startswith("backup"):
+            self._check_backup(folder, bool(acknowledged))
         self._again(folder)
 
     def _again(self, folder: Path) -> None:
         """Doing it again completes it."""
-        if self.op == "backup":
-            shutil.rmtree(_target(folder), ignore_errors=True)
         OPERATIONS[self.op](folder, self.source, lambda line: None)
         with Library(folder, actor="tester") as lib:
             report = lib.fsck(deep=True)
             assert report.clean, str(report)
             state = without_history(state_of(lib))
             assert state == self.end, difference(self.end, state)
-        if self.op == "backup":
-            _check_backup(folder, True, self.states[0])
+        if self.op.startswith("backup"):
+            self._check_backup(folder, True)
+
+    def _check_backup(self, folder: Path, done: bool) -> None:
+        """A backup is whole or is none; an earlier one stays until the new one takes its place."""
+        if not (_target(folder) / "library.db").exists():
+            assert not done
+            assert self.earlier is None
+            return
+        loaded = folder.with_name("loaded")
+        try:
+            assert load_backup(_target(folder), loaded).fsck.clean
+            with Library(loaded, actor="tester") as lib:
+                assert lib.warnings == []
+                report = lib.fsck(deep=True)
+                assert report.clean, str(report)
+                found = state_of(lib)
+            close = [self.states[0]] if done or self.earlier is None else [self.earlier, self.states[0]]
+            assert found in close, difference(close[0], found)
+        finally:
+            shutil.rmtree(loaded, ignore_errors=True)
 
     def _undisturbed(self) -> tuple[list[State], State]:
         """The states after each acknowledged step of a run that nobody disturbs."""
@@ -288,12 +312,13 @@ def _check_file(database: Path) -> None:
         shutil.rmtree(copy)
 
 
-def _check_backup(folder: Path, acknowledged: bool, state: State) -> None:
-    """A backup is whole or is none: what can be opened holds everything."""
-    target = _target(folder)
-    if not acknowledged and not (target / "library.db").exists():
-        return
-    with Library(target, actor="tester") as lib:
-        assert lib.fsck(deep=True).clean
-        found = state_of(lib, times=False)
-        assert found == state, difference(state, found)
+def _backed_up(folder: Path) -> State:
+    """Back a library up, change it, and give what the backup holds."""
+    with Library(folder, actor="tester") as lib:
+        state = state_of(lib)
+        lib.backup(_target(folder))
+        lib.tag(singles(lib), "later")
+        lib.add(wav(folder.with_name("later.wav"), 999, 0.1))
+        song = lib.songs[0]
+        keep(lib, slicing(song.stems["bass"], [(0, 700)], 2, at=9))
+    return state

@@ -134,7 +134,6 @@ class TestFullDisk:
             assert state_of(lib, times=True) == right
             assert {problem.kind for problem in lib.fsck().problems} <= {"leftover"}
 
-    @pytest.mark.skipif(not hasattr(Library, "backup"), reason="comes with Library.backup")
     def test_backing_up(self, disk: Path, files: Path, tmp_path: Path) -> None:
         with Library(tmp_path / "lib") as lib:
             lib.add(files)

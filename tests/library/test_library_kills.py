@@ -8,13 +8,9 @@ import pytest
 from faults_child import OPERATIONS
 from faults_killing import Killing
 
-from audiolab.library import Library
-
-READY = [op for op in OPERATIONS if op != "backup" or hasattr(Library, "backup")]
-
 
 @pytest.mark.slow
-@pytest.mark.parametrize("op", READY)
+@pytest.mark.parametrize("op", OPERATIONS)
 def test_kill_9_at_20_points(tmp_path: Path, op: str) -> None:
     outcome = Killing(op, tmp_path).run(20)
     assert outcome.trials == 20

@@ -78,7 +78,7 @@ def list_members(archive: zipfile.ZipFile, *, name: str, limits: ArchiveLimits |
         If the archive as a whole goes beyond the limits.
     """
     limits = limits or ArchiveLimits()
-    infos = [info for info in archive.infolist() if not info.is_dir()]
+    infos = [info for info in archive.infolist() if not info.filename.endswith("/")]
     if len(infos) > limits.max_members:
         raise AudioError(f"{name!r} holds {len(infos)} files, more than the limit of {limits.max_members}")
     unpacked = sum(info.file_size for info in infos)

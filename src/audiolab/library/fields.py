@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -27,7 +27,7 @@ from audiolab.library.fieldtypes import (
     chosen_between,
     compatible_keys,
 )
-from audiolab.library.models import CollectionItemRow, CollectionRow
+from audiolab.library.models import CollectionItemRow
 from audiolab.library.query import Query, QueryError, Range, Term, Text, Value
 from audiolab.library.text import clean_text, fold_text
 from audiolab.library.textindex import Column, TextIndex
@@ -48,6 +48,8 @@ class Context:
     """Words that mean others, as `word_value` writes them."""
     saved: Callable[[str], tuple[str, Callable[[Context], ColumnElement[bool]]] | None]
     """Gives a saved search by any spelling of its name: its name, and what makes its condition."""
+    collections: Callable[[str], list[int]]
+    """Gives the ids of the collections of a name, by any spelling of it."""
     inside: tuple[str, ...] = ()
     """Names of the saved searches that are being read."""
 
@@ -194,13 +196,9 @@ def _collection(value: Value, fail: _Fail, context: Context) -> Condition:
         spelled, choose = saved
         if spelled in context.inside:
             raise fail(f"the saved search {spelled!r} asks for itself")
-        return choose(Context(context.index, context.synonyms, context.saved, (*context.inside, spelled)))
-    items = (
-        select(CollectionItemRow.sound_id)
-        .join(CollectionRow, CollectionRow.id == CollectionItemRow.collection_id)
-        .where(func.lower(CollectionRow.name) == name.lower())
-    )
-    return CardRow.sound_id.in_(items)
+        return choose(replace(context, inside=(*context.inside, spelled)))
+    inside = CollectionItemRow.collection_id.in_(context.collections(name))
+    return CardRow.sound_id.in_(select(CollectionItemRow.sound_id).where(inside))
 
 
 def _key(value: Value, fail: _Fail, _: Context) -> Condition:

@@ -18,7 +18,7 @@ from audiolab.library.models import SetItemRow, SetRow, SoundRow
 from audiolab.library.provenance import Provenance, explain
 from audiolab.library.sounds import Sound
 from audiolab.library.store import Store
-from audiolab.library.text import shorten
+from audiolab.library.text import clean_text, shorten
 
 if TYPE_CHECKING:
     from audiolab.library.library import Library
@@ -50,6 +50,7 @@ class Lookups:
         CatalogError
             If there is none, or several.
         """
+        which = clean_text(which)
         with self.store.transaction(write=False) as session:
             row = session.get(SoundRow, which)
             if row is not None:

@@ -20,6 +20,7 @@ from dataclasses import field as attribute
 from typing import TypeAlias
 
 from audiolab.errors import ParameterError
+from audiolab.library.text import clean_text
 
 __all__ = ["Clause", "Query", "QueryError", "Range", "Term", "Text", "Value", "parse_query"]
 
@@ -118,7 +119,7 @@ def parse_query(text: str) -> Query:
     QueryError
         If it cannot be understood; the message and `position` say where.
     """
-    return _Parser(text).query()
+    return _Parser(clean_text(text)).query()
 
 
 def _quoted(text: str) -> str:

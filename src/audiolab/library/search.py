@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ from audiolab.library.fields import FIELDS, Context, condition
 from audiolab.library.models import CollectionRow
 from audiolab.library.query import Clause, Query, QueryError, Range, Term, parse_query
 from audiolab.library.synonyms import synonyms_of
+from audiolab.library.text import fold_text
 from audiolab.library.textindex import text_index
 
 __all__ = ["check_query", "search"]
@@ -55,7 +56,7 @@ def check_query(session: Session, query: str, name: str) -> Query:
     """Read a query that is to be saved under a name, and make sure that it can be asked."""
     parsed = parse_query(query)
     context = _context(session)
-    condition(_split(parsed).query, Context(context.index, context.synonyms, context.saved, (name,)))
+    condition(_split(parsed).query, replace(context, inside=(name,)))
     return parsed
 
 
@@ -112,18 +113,22 @@ def _limit(term: Term, text: str) -> int:
 
 
 def _context(session: Session) -> Context:
+    def spelled(name: str) -> list[CollectionRow]:
+        """Find collections whatever the case of their letters, which databases know of ASCII only; the exact first."""
+        rows = session.scalars(select(CollectionRow).order_by(CollectionRow.name != name, CollectionRow.name))
+        return [row for row in rows if fold_text(row.name).strip() == fold_text(name).strip()]
+
+    def collections(name: str) -> list[int]:
+        return [row.id for row in spelled(name)]
+
     def saved(name: str) -> tuple[str, Callable[[Context], ColumnElement[bool]]] | None:
-        row = session.scalars(
-            select(CollectionRow)
-            .where(func.lower(CollectionRow.name) == name.lower(), CollectionRow.query.is_not(None))
-            .order_by(CollectionRow.name != name, CollectionRow.name)
-        ).first()
+        row = next((row for row in spelled(name) if row.query is not None), None)
         if row is None:
             return None
         asked = _split(parse_query(row.query or ""))
         return row.name, partial(_saved_condition, asked)
 
-    return Context(text_index(session.get_bind().dialect.name), synonyms_of(session), saved)
+    return Context(text_index(session.get_bind().dialect.name), synonyms_of(session), saved, collections)
 
 
 def _saved_condition(asked: _Asked, context: Context) -> ColumnElement[bool]:
