@@ -439,6 +439,29 @@ class TestRelink:
         assert referring.rescan("packs", settle=0).lines == []
         assert referring.relink(tmp_path / "new place").lines == []
 
+    def test_what_stages_made_goes_back_into_the_store(self, referring: Library, tmp_path: Path) -> None:
+        song = referring.add(wav(tmp_path / "in" / "song.wav", 1, 16.0))
+        keep(referring, separation(referring, song))
+        drums, bass = song.stems.values()
+        (tmp_path / "kept").mkdir()
+        drums.path.rename(tmp_path / "kept" / "a.flac")
+        write(tmp_path / "kept" / "b.wav", bass.audio(), "PCM_24")  # the same samples, but not the file of the result
+        bass.path.unlink()
+        report = referring.relink(tmp_path / "kept")
+        assert [line.status for line in report.lines] == ["relinked", "missing"]
+        assert stored(referring) == [drums.media]
+        assert [problem.what for problem in referring.fsck(deep=True).problems] == [bass.media]
+
+    def test_a_whole_folder_becomes_known_once(self, referring: Library, packs: Path, tmp_path: Path) -> None:
+        referring.add(packs)
+        packs.rename(tmp_path / "elsewhere")
+        assert len(referring.relink(tmp_path / "elsewhere").relinked) == 6
+        assert [(folder.name, folder.files) for folder in referring.folders] == [
+            ("elsewhere", {"here": 6}),
+            ("packs", {"here": 6}),  # its disk may come back
+        ]
+        assert referring.fsck(deep=True).clean
+
     def test_nothing_is_lost_or_nowhere(self, lib: Library, packs: Path, tmp_path: Path) -> None:
         lib.add(packs)
         assert lib.relink(packs).lines == []
