@@ -152,6 +152,13 @@ class TestReference:
         assert len(referring.add(tmp_path / "in").added) == 2
         assert len(stored(referring)) == 2
 
+    def test_an_orphan_of_the_store_comes_back_as_its_own(self, referring: Library, tmp_path: Path) -> None:
+        media = referring.media.put(wav(tmp_path / "x.wav", 7), ".wav")
+        sound = referring.add(referring.media.local(media))
+        assert referring.folders == []
+        assert sound.path == FileMediaStore(referring.path / "media").local(media)
+        assert referring.fsck(deep=True).clean
+
     def test_two_places_of_one_sound(self, referring: Library, packs: Path) -> None:
         shutil.copy(packs / "a.wav", packs / "copy of a.wav")
         report = referring.add(packs)
@@ -256,6 +263,32 @@ class TestRescan:
             lib.rescan("packs")
         (packs.parent / "away").rename(packs)
         assert lib.rescan().unchanged == 6
+
+    def test_an_empty_mount_point_loses_nothing(self, referring: Library, packs: Path) -> None:
+        referring.watch(packs)
+        referring.rescan(settle=0)
+        packs.rename(packs.parent / "away")
+        packs.mkdir()
+        with pytest.raises(CatalogError, match="is its disk mounted"):
+            referring.rescan("packs")
+        assert [folder.files for folder in referring.folders] == [{"here": 6}]
+        referring.forget_folder("packs")  # nothing is left of it that could be lost
+        assert len(referring.query()) == 6
+        assert len(referring.relink(packs.parent / "away").relinked) == 6
+        assert referring.fsck(deep=True).clean
+
+    def test_what_is_in_the_trash_stays_there(self, lib: Library, packs: Path) -> None:
+        lib.watch(packs)
+        sound = next(sound for sound in lib.rescan(settle=0).added if sound.name == "a")
+        sound_id = sound.id
+        lib.delete(sound)
+        os.utime(packs / "a.wav", (5, 5))
+        report = lib.rescan(settle=0)
+        assert [line.status for line in report.lines] == ["existing"]
+        assert "stays in the trash" in report.lines[0].why
+        assert [found.id for found in lib.trash] == [sound_id]
+        assert lib.add(packs / "a.wav").id == sound_id
+        assert len(lib.trash) == 0
 
     def test_a_subfolder_that_cannot_be_read_loses_nothing(
         self, lib: Library, packs: Path, monkeypatch: pytest.MonkeyPatch
@@ -405,6 +438,29 @@ class TestRelink:
         assert stored(referring) == []
         assert referring.rescan("packs", settle=0).lines == []
         assert referring.relink(tmp_path / "new place").lines == []
+
+    def test_what_stages_made_goes_back_into_the_store(self, referring: Library, tmp_path: Path) -> None:
+        song = referring.add(wav(tmp_path / "in" / "song.wav", 1, 16.0))
+        keep(referring, separation(referring, song))
+        drums, bass = song.stems.values()
+        (tmp_path / "kept").mkdir()
+        drums.path.rename(tmp_path / "kept" / "a.flac")
+        write(tmp_path / "kept" / "b.wav", bass.audio(), "PCM_24")  # the same samples, but not the file of the result
+        bass.path.unlink()
+        report = referring.relink(tmp_path / "kept")
+        assert [line.status for line in report.lines] == ["relinked", "missing"]
+        assert stored(referring) == [drums.media]
+        assert [problem.what for problem in referring.fsck(deep=True).problems] == [bass.media]
+
+    def test_a_whole_folder_becomes_known_once(self, referring: Library, packs: Path, tmp_path: Path) -> None:
+        referring.add(packs)
+        packs.rename(tmp_path / "elsewhere")
+        assert len(referring.relink(tmp_path / "elsewhere").relinked) == 6
+        assert [(folder.name, folder.files) for folder in referring.folders] == [
+            ("elsewhere", {"here": 6}),
+            ("packs", {"here": 6}),  # its disk may come back
+        ]
+        assert referring.fsck(deep=True).clean
 
     def test_nothing_is_lost_or_nowhere(self, lib: Library, packs: Path, tmp_path: Path) -> None:
         lib.add(packs)

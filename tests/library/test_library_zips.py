@@ -159,3 +159,14 @@ def test_an_empty_archive(lib: Library, tmp_path: Path) -> None:
     zipfile.ZipFile(buffer, "w").close()
     (tmp_path / "none.zip").write_bytes(buffer.getvalue())
     assert lib.add(tmp_path / "none.zip").lines == []
+
+
+def test_names_of_300_signs(lib: Library, tmp_path: Path, sounds: list[bytes]) -> None:
+    long = "歌" * 300
+    path = pack(tmp_path / "p.zip", {f"{long}/{'x' * 300}_120.wav": sounds[0]})
+    sound = lib.add(path, rule="{pack}/{name}_{bpm}").sound
+    assert (sound.name, sound.bpm, sound.facts["pack"]) == ("x" * 300, 120.0, long[:255])
+    assert [tag.label for tag in sound.tags] == [long[:255]]
+    assert sound.original_name == f"{'x' * 300}_120.wav"
+    assert lib.query(f'tag:"{long[:255]}"').ids == [sound.id]
+    assert lib.fsck(deep=True).clean

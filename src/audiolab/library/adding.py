@@ -22,7 +22,7 @@ from audiolab.library.foldertags import parse_rule
 from audiolab.library.keeping import Keeper
 from audiolab.library.ops import one_action
 from audiolab.library.scratch import scratch_folder
-from audiolab.library.shelving import Shelf
+from audiolab.library.shelving import Shelf, relative_path
 from audiolab.library.taking import batches
 
 if TYPE_CHECKING:
@@ -67,9 +67,10 @@ def _shelf(library: Library, paths: Iterable[Path]) -> Shelf:
                 root = Path(os.path.abspath(path)).parent  # noqa: PTH100
             else:
                 continue
-            if folder_of(session, library.places, root) is None:
+            inside = relative_path(root / "file", library.path) is not None  # an orphan that comes back
+            if not inside and folder_of(session, library.places, root) is None:
                 make_folder(session, library.places, root, "reference")
-    return Shelf(known_roots(library))
+    return Shelf(known_roots(library), library=library.path)
 
 
 def take_all(

@@ -303,7 +303,13 @@ class Folders:
             files = session.scalars(select(FileRow).where(FileRow.folder == row.name)).all()
             media = self._with_folders.media
             if isinstance(media, ReferringMediaStore):
-                used = sum(file.media is not None and media.stored(file.media) is None for file in files)
+                root = self.places.where(row.name)
+                used = sum(
+                    file.media is not None
+                    and media.stored(file.media) is None
+                    and (root is None or file_state(root / file.path, file) == "here")
+                    for file in files
+                )
                 if used:
                     raise CatalogError(
                         f"the library refers to {used} files in {row.name!r}; collect_files() copies them first"

@@ -71,12 +71,15 @@ class Keeper:
         What the names of folders say.
     shelf : Shelf, optional
         Where the files are noted.
+    restore : bool
+        Take known sounds out of the trash: somebody wants them. A scan does not know that.
     """
 
     library: Library
     kind: str = "auto"
     rule: Rule | None = None
     shelf: Shelf | None = None
+    restore: bool = True
 
     def keep(self, looks: Sequence[Look]) -> list[AddLine]:
         """Store what is new and write the rows, durably; only then are the lines given.
@@ -207,7 +210,9 @@ class Keeper:
     def _existing(self, session: Session, batch: _Batch, look: Look, row: SoundRow, found: Matched | None) -> AddLine:
         """Say that a sound is known; if it was in the trash or of another kind than asked for, change that."""
         library, why = self.library, [f"the same audio is here as {shorten(row.name)!r}"]
-        if row.deleted_at is not None:
+        if row.deleted_at is not None and not self.restore:
+            why.append("it stays in the trash")
+        elif row.deleted_at is not None:
             session.flush()
             restore_rows(session, library.actor, [row.id])
             session.refresh(row)

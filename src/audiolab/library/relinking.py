@@ -22,7 +22,7 @@ from audiolab.library.models import FileRow, SoundRow
 from audiolab.library.ops import note
 from audiolab.library.referencing import ReferringMediaStore, file_state
 from audiolab.library.scratch import scratch_folder
-from audiolab.library.shelving import Shelf
+from audiolab.library.shelving import Shelf, relative_path
 from audiolab.library.sounds import Sound
 from audiolab.library.text import shorten
 
@@ -78,12 +78,13 @@ def relink(library: Library, folder: Path, progress: Progress | None = None) -> 
     first = [item for item in items if item.size in lost.sizes]
     second = [item for item in items if item.path is not None]
     total, done = len(first) + len(second), 0
+    root = folder if folder.is_dir() else folder.absolute().parent
     with scratch_folder(library.tmp_dir, "add") as scratch:
         for step, todo in ((_by_bytes, first), (_by_sound, second)):
             for item in todo:
                 done += 1
                 if any(lost.by_media.values()):
-                    report.lines += _try(library, lost, item, scratch, step)
+                    report.lines += _try(library, lost, item, scratch, step=step, root=root)
                 if progress is not None:
                     progress(done, total)
     found = {line.sound.id for line in report.lines if line.sound is not None}
@@ -97,12 +98,16 @@ def _lost(library: Library) -> _Lost:
     lost = _Lost()
     with library.store.transaction(write=False) as session:
         rows = session.scalars(select(SoundRow).where(SoundRow.media.is_not(None)).order_by(SoundRow.id)).all()
+    have = {file.hash for file in library.media.files()}
+    if isinstance(library.media, ReferringMediaStore):
+        have |= {file.hash for file, _ in library.media.referred()}
     for row in rows:
-        if library.media.exists(row.media or ""):
+        if row.media in have:
             continue
         lost.by_media.setdefault(row.media or "", []).append(row)
-        lost.by_content.setdefault(row.content_id or "", []).append(row)
-        lost.lengths.add((row.sample_rate, row.frames))
+        if row.result_key is None:  # what a stage made is right with its very bytes only
+            lost.by_content.setdefault(row.content_id or "", []).append(row)
+            lost.lengths.add((row.sample_rate, row.frames))
         if row.size is not None:
             lost.sizes.add(row.size)
     return lost
@@ -120,7 +125,7 @@ def _by_sound(lost: _Lost, seen: Seen, item: Candidate) -> tuple[list[SoundRow],
     return lost.by_content.get(intake.content_id, []), intake
 
 
-def _try(library: Library, lost: _Lost, item: Candidate, scratch: Path, step: _Step) -> list[AddLine]:
+def _try(library: Library, lost: _Lost, item: Candidate, scratch: Path, *, step: _Step, root: Path) -> list[AddLine]:
     """See whether a file holds something that is lost; if so, take it."""
     try:
         with item.open(scratch) as path:
@@ -134,7 +139,12 @@ def _try(library: Library, lost: _Lost, item: Candidate, scratch: Path, step: _S
                 return []  # what cannot be decoded is none of those that are looked for
             if not rows:
                 return []
-            lines = _take(library, list(rows), seen, item, intake=intake, scratch=scratch)
+            place = None
+            if library.files == "reference" and all(row.result_key is None for row in rows):
+                place = _place(library, item, root)
+            if place is None:
+                _store(library, seen, item, scratch)
+            lines = _take(library, list(rows), seen, item, intake=intake, place=place)
     except (AudiolabError, OSError) as error:
         return [AddLine(item.origin, "failed", str(error))]
     lost.found(rows)
@@ -142,24 +152,17 @@ def _try(library: Library, lost: _Lost, item: Candidate, scratch: Path, step: _S
 
 
 def _take(
-    library: Library, rows: list[SoundRow], seen: Seen, item: Candidate, *, intake: Any, scratch: Path
+    library: Library,
+    rows: list[SoundRow],
+    seen: Seen,
+    item: Candidate,
+    *,
+    intake: Any,
+    place: tuple[str, str] | None,
 ) -> list[AddLine]:
-    stays = library.files == "reference" and item.path is not None
-    if not stays:
-        copy = scratch / f"relink{clean_suffix(seen.path.suffix)}"
-        copy.unlink(missing_ok=True)
-        media = copy_and_hash(seen.path, copy)
-        if media != seen.media:
-            copy.unlink(missing_ok=True)
-            raise CatalogError(f"{shorten(item.name)!r} was changed while it was read")
-        library.media.put_all([(copy, clean_suffix(seen.path.suffix), media)])
-    if stays:
-        _know_folder(library, item)
-    shelf = Shelf(known_roots(library))
     lines = []
     with library.store.transaction() as session:
-        place = shelf.place(item)
-        if stays and place is not None:
+        if place is not None:
             file = session.get(FileRow, place) or FileRow(folder=place[0], path=place[1])
             session.add(file)
             file.size, file.mtime_ns, file.media, file.sound_id = seen.size, seen.mtime_ns, seen.media, rows[0].id
@@ -187,11 +190,25 @@ def _strike(library: Library, session: Session, sound_id: str) -> None:
             session.delete(old)
 
 
-def _know_folder(library: Library, item: Candidate) -> None:
-    assert item.path is not None
+def _store(library: Library, seen: Seen, item: Candidate, scratch: Path) -> None:
+    """Take a copy of what was found into the store."""
+    copy = scratch / f"relink{clean_suffix(seen.path.suffix)}"
+    copy.unlink(missing_ok=True)
+    media = copy_and_hash(seen.path, copy)
+    if media != seen.media:
+        copy.unlink(missing_ok=True)
+        raise CatalogError(f"{shorten(item.name)!r} was changed while it was read")
+    library.media.put_all([(copy, clean_suffix(seen.path.suffix), media)])
+
+
+def _place(library: Library, item: Candidate, root: Path) -> tuple[str, str] | None:
+    """Give where a file is noted, in a folder that the library knows from now on; None if it has to be copied."""
+    if item.path is None or relative_path(item.path, library.path) is not None:
+        return None
     with library.store.transaction() as session:
-        if folder_of(session, library.places, item.path.parent) is None:
-            make_folder(session, library.places, item.path.parent, "reference")
+        if folder_of(session, library.places, root) is None:
+            make_folder(session, library.places, root, "reference")
+    return Shelf(known_roots(library), library=library.path).place(item)
 
 
 def collect(library: Library, progress: Progress | None = None) -> AddReport:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -88,12 +88,7 @@ def rescan_folder(
         folder = folder_named(session, name)
         columns = (FileRow.folder, FileRow.path, FileRow.size, FileRow.mtime_ns, FileRow.status, FileRow.sound_id)
         known = {row.path: _Known(*row) for row in session.execute(select(*columns).where(FileRow.folder == name))}
-    root = library.places.where(name)
-    if root is None:
-        raise CatalogError(
-            f"the folder {shorten(name)!r} is not at {str(library.places.last(name))!r}: plug the disk in, or say "
-            "where it is now (`audiolab folder move`)"
-        )
+    root = _place(library, name, known)
     scan = _scan(root, name, known)
     report = AddReport(unchanged=scan.unchanged)
     say = each or (lambda line: None)
@@ -104,8 +99,8 @@ def rescan_folder(
 
     for refused in scan.refused:
         put(AddLine(refused.origin, "failed" if refused.failed else "skipped", refused.why))
-    shelf = Shelf(_roots_within(library, name, root), _by_sound(scan.gone), failures=True)
-    keeper = Keeper(library, folder.kind, parse_rule(folder.rule) if folder.rule else None, shelf)
+    shelf = Shelf(_roots_within(library, name, root), _by_sound(scan.gone), failures=True, library=library.path)
+    keeper = Keeper(library, folder.kind, parse_rule(folder.rule) if folder.rule else None, shelf, restore=False)
 
     def take(items: Iterable[Candidate | Refusal]) -> None:
         report.lines += take_all(library, items, keeper, progress=progress, each=each, stop=stop).lines
@@ -136,6 +131,26 @@ def rescan_folder(
     for line in _missing(library, scan.gone):
         put(line)
     return report
+
+
+def _place(library: Library, name: str, known: Mapping[str, _Known]) -> Path:
+    """Give where a folder lies, if it is there: a disk that is not plugged in has not lost its files."""
+    root = library.places.where(name)
+    if root is None:
+        raise CatalogError(
+            f"the folder {shorten(name)!r} is not at {str(library.places.last(name))!r}: plug the disk in, or say "
+            "where it is now (`audiolab folder move`)"
+        )
+    try:
+        empty = next(root.iterdir(), None) is None
+    except OSError:  # the walk says why
+        empty = False
+    if known and empty:
+        raise CatalogError(
+            f"the folder {shorten(name)!r} is empty although {len(known)} files are known in it: is its disk mounted? "
+            "If it was emptied on purpose, forget it (`audiolab folder forget`)"
+        )
+    return root
 
 
 def _scan(root: Path, name: str, known: dict[str, _Known]) -> _Scan:

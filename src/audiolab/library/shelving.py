@@ -38,10 +38,12 @@ class Shelf:
     roots: Sequence[tuple[str, Path]]
     gone: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     failures: bool = False
+    library: Path | None = None
+    """The library's own folder: what lies in it is never referred to as something outside."""
 
     def place(self, item: Candidate) -> tuple[str, str] | None:
         """Give the folder and the relative path under which a file is noted; None if it is not to be."""
-        if item.path is None:
+        if item.path is None or (self.library is not None and relative_path(item.path, self.library) is not None):
             return None
         for name, root in self.roots:
             if (inner := relative_path(item.path, root)) is not None:

@@ -44,12 +44,22 @@ class Look:
 class _Known:
     """The hashes that sounds of the library have, of those files whose size fits."""
 
-    def __init__(self, library: Library, items: Sequence[Candidate]) -> None:
-        self._media = library.media
+    def __init__(self, library: Library) -> None:
+        self._library = library
         self._hashes: set[str] = set()
         self._sizes: set[int] = set()
-        sizes = {item.size for item in items if item.size > 0}
-        with library.store.transaction(write=False) as session:
+        self._asked: set[int] = set()
+
+    def learn(self, items: Sequence[Candidate]) -> None:
+        """Look up what fits some files; each size is asked for once.
+
+        What is added meanwhile is not known by its bytes then, but will be by its content.
+        """
+        sizes = {item.size for item in items if item.size > 0} - self._asked
+        if not sizes:
+            return
+        self._asked |= sizes
+        with self._library.store.transaction(write=False) as session:
             found = select(SoundRow.media, SoundRow.size).where(SoundRow.size.in_(sizes), SoundRow.parent_id.is_(None))
             for media, size in session.execute(found):
                 if media is not None and size is not None:
@@ -57,7 +67,7 @@ class _Known:
                     self._sizes.add(size)
 
     def has(self, media: str) -> bool:
-        return media in self._hashes and self._media.exists(media)
+        return media in self._hashes and self._library.media.exists(media)
 
     def has_size(self, size: int) -> bool:
         return size in self._sizes
@@ -76,6 +86,7 @@ def batches(
         Says whether a plain file is to be copied; members of zips are unpacked anyway.
     """
     waiting: deque[Future[Look]] = deque()
+    known = _Known(library)
     todo = iter(range(0, len(items), BATCH))
     threads = max(1, min(4, available_cores(), len(items)))
     with ThreadPoolExecutor(threads, "audiolab-add") as pool:
@@ -85,7 +96,7 @@ def batches(
             while True:
                 if len(waiting) < _AHEAD and (at := next(todo, None)) is not None:
                     part = items[at : at + BATCH]
-                    known = _Known(library, part)
+                    known.learn(part)
                     waiting.extend(pool.submit(_look, item, folder, known, copy(item)) for item in part)
                 if not waiting:
                     break

@@ -156,7 +156,7 @@ def _signals(roots: Sequence[Path], poll: float | None) -> Iterator[tuple[_Signa
     try:
         from watchdog.observers import Observer
     except ImportError:
-        yield _Polling(POLL), f"looking every {POLL:g} s (watchdog is not installed: pip install watchdog)"
+        yield _Polling(POLL), f"looking every {POLL:g} s (watchdog is not installed: pip install 'audiolab[watch]')"
         return
     events, observer = _Events(), Observer()
     try:
