@@ -45,6 +45,7 @@ def main() -> None:
     pictures["labels"] = bar_chart(dict(sorted(labels.items(), key=lambda item: -item[1])), unit="samples")
     for name, png in pictures.items():
         (HERE / f"{name}.png").write_bytes(png)
+    (HERE / "provenance.svg").write_text(library.provenance(song).to_svg() + "\n", encoding="utf-8")
     page = demo / "report" / "run_report.html"
     if shutil.which("chromium") and page.is_file():
         with tempfile.TemporaryDirectory() as profile:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from audiolab.audio.jams import JamsAnnotation
 from audiolab.errors import AnnotationError, CatalogError
-from audiolab.exporters import export, format_names
+from audiolab.exporters import export, format_names, jams
 from audiolab.exporters.jams import to_jams
-from audiolab.library import Library
+from audiolab.library import Library, annotating
 
 
 @pytest.fixture
@@ -24,8 +27,8 @@ def whole(maker):
 
 
 def read(path):
-    jams = pytest.importorskip("jams")
-    return jams.load(str(path), validate=True, strict=True)
+    package = pytest.importorskip("jams")
+    return package.load(str(path), validate=True, strict=True)
 
 
 def test_a_song_becomes_one_valid_file(whole, tmp_path):
@@ -125,6 +128,19 @@ def test_a_corrected_tempo_goes_out_as_corrected(whole, tmp_path):
         other.import_jams(path)
         assert song.bpm == 240.0
         assert song.tempo_map.bpm() == 240.0
+
+
+spans = st.tuples(st.floats(0, 1e4), st.floats(1e-6, 1e3)).map(lambda pair: (pair[0], pair[0] + pair[1]))
+
+
+@settings(max_examples=200, deadline=None)
+@given(span=spans.filter(lambda span: span[1] > span[0]), pitch=st.integers(0, 127), velocity=st.integers(0, 127))
+def test_any_note_comes_back_to_the_last_bit(span, pitch, velocity):
+    note = {"start": span[0], "end": span[1], "pitch": pitch, "velocity": velocity}
+    row, more = jams._timed(note, "pitch")
+    data = json.loads(json.dumps([{**row, "confidence": None}]))
+    read = JamsAnnotation("x", "note_midi", {}, {"fields": [more]}, data)
+    assert annotating.notes(read, read.observations()) == [note]
 
 
 def foreign(path, annotations, **about):

@@ -14,9 +14,9 @@ from library_making import RATE, dump, keep, noise, read_all, separation, wav, w
 from sqlalchemy import select
 
 from audiolab.audio import Audio, write_audio
-from audiolab.errors import AudioError, AudiolabError, Cancelled, ParameterError
+from audiolab.errors import AudioError, AudiolabError, Cancelled, CatalogError, ParameterError
 from audiolab.library import Library
-from audiolab.library.media import hash_file
+from audiolab.library.media import FileMediaStore, hash_file
 from audiolab.library.models import SoundRow
 
 HOSTILE = [
@@ -199,6 +199,28 @@ class TestBadInput:
         assert {Path(item.path).stem for item in report.failed} == set(bad)
         assert {Path(item.path).name for item in report.skipped} == {"notes.txt", ".hidden.wav"}
         assert all(item.why for item in report.failed + report.skipped)
+
+    def test_one_that_cannot_be_stored_does_not_stop_its_batch(
+        self, lib: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for seed in range(8):
+            wav(tmp_path / "in" / f"{seed}.wav", seed)
+        bad = hash_file(tmp_path / "in" / "5.wav")
+        put_all = FileMediaStore.put_all
+
+        def put(store: FileMediaStore, files: list) -> None:
+            if any(media == bad for _, _, media in files):
+                raise CatalogError("cannot store '5.wav': no luck")
+            put_all(store, files)
+
+        monkeypatch.setattr(FileMediaStore, "put_all", put)
+        report = lib.add(tmp_path / "in")
+        assert [(Path(note.path).name, note.why) for note in report.failed] == [
+            ("5.wav", "cannot store '5.wav': no luck")
+        ]
+        assert len(report.added) == 7
+        assert lib.fsck(deep=True).clean
+        assert list(lib.tmp_dir.iterdir()) == []
 
     def test_things_that_are_not_there(self, lib: Library, tmp_path: Path) -> None:
         for what in (tmp_path / "none.wav", tmp_path / ("x" * 300), "a\0b.wav", ""):

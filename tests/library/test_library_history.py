@@ -226,6 +226,24 @@ class TestUndo:
         lib.undo()
         assert not any(found.watched for found in lib.folders)
 
+    def test_what_stays_within_an_action(self, lib: Library, tmp_path: Path) -> None:
+        """A rescan may find files elsewhere and add others; the places of files are not taken back."""
+        from audiolab.library.ops import note
+
+        sound = lib.add(wav(tmp_path / "a.wav", 1))
+        for order in (("relink", "tag"), ("tag", "relink")):
+            with one_action():
+                for what in order:
+                    if what == "tag":
+                        sound.tag("kick")
+                        continue
+                    with lib.store.transaction() as session:
+                        note(session, lib.actor, "relink", sound.id, before={"media": "a"}, after={"media": "b"})
+            lib.undo()
+            assert sound.tags == []
+        lib.redo()
+        assert sound.label == "kick"
+
     def test_several_transactions_as_one_action(self, lib: Library, tmp_path: Path) -> None:
         with one_action():
             for seed in range(3):

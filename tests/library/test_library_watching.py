@@ -102,6 +102,25 @@ def test_a_disk_that_is_pulled_out_comes_back(lib: Library, tmp_path: Path) -> N
     assert len(lib.query()) == 2
 
 
+def test_stopping_ends_between_batches(lib: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for seed in range(12):
+        os.utime(wav(tmp_path / "in" / f"{seed:02}.wav", seed), (1, 1))
+    lib.watch(tmp_path / "in")
+    monkeypatch.setattr("audiolab.library.taking.BATCH", 3)
+    stop = threading.Event()
+    said: list[AddLine] = []
+
+    def each(line: AddLine) -> None:
+        said.append(line)
+        stop.set()
+
+    report = lib.keep_watching(stop=stop, settle=0, each=each)
+    assert report.lines == said
+    assert len(said) == len(lib.query()) < 12  # everything that was done was said
+    assert lib.rescan(settle=0).unchanged == len(said)
+    assert len(lib.query()) == 12
+
+
 def test_nothing_to_watch(lib: Library) -> None:
     with pytest.raises(CatalogError, match="no folder is watched"):
         lib.keep_watching(stop=threading.Event())
@@ -150,3 +169,42 @@ def test_two_processes_scan_the_same_folder(tmp_path: Path) -> None:
         assert lib.rescan().unchanged == 30
         assert [folder.files for folder in lib.folders] == [{"here": 30}]
         assert all(sound.audio().frames == sound.frames for sound in lib.query())
+
+
+SCAN = """
+import sys
+from audiolab.library import Library, taking
+taking.BATCH = 4
+with Library(sys.argv[1]) as lib:
+    lib.rescan(each=lambda line: print(line.status, line.path, flush=True))
+"""
+
+
+@pytest.mark.parametrize("mode", ["copy", "reference"])
+@pytest.mark.parametrize(
+    "lines", [0, 5, pytest.param(11, marks=pytest.mark.slow), pytest.param(23, marks=pytest.mark.slow)]
+)
+def test_kill_9_during_a_scan(tmp_path: Path, mode: str, lines: int) -> None:
+    for seed in range(30):
+        os.utime(wav(tmp_path / "in" / f"{seed:02}.wav", seed), (1, 1))
+    with Library(tmp_path / "lib", files=mode) as lib:
+        lib.watch(tmp_path / "in", rule="{name}")
+    process = subprocess.Popen([sys.executable, "-c", SCAN, tmp_path / "lib"], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    said = [process.stdout.readline() for _ in range(lines)]
+    process.kill()
+    said += process.stdout.readlines()
+    process.wait()
+    process.stdout.close()
+    assert all(line.startswith("added in/") for line in said)
+    with Library(tmp_path / "lib") as lib:
+        names = {sound.name for sound in lib.query()}
+        assert {line.split("/")[1][:2] for line in said} <= names
+        assert len(names) <= len(said) + 4
+        kinds = [problem.kind for problem in lib.fsck(deep=True).problems]
+        assert set(kinds) <= {"orphaned"}
+        assert len(kinds) <= (4 if mode == "copy" else 0)
+        report = lib.rescan()
+        assert (report.unchanged, len(report.added)) == (len(names), 30 - len(names))
+        assert lib.fsck(deep=True).clean
+        assert list(lib.tmp_dir.iterdir()) == []

@@ -167,7 +167,7 @@ def test_a_different_one_is_kept_only_if_asked_and_beside_the_old(song, monkeypa
 def test_documents_are_compared_number_by_number(song, monkeypatch):
     library = song.library
     key = library.latest_result(song.id, "measure").key
-    assert rebuild(library, key).status == "equal"
+    assert rebuild(library, key).status == rebuild(library, key[:12]).status == "equal"
     monkeypatch.setattr(
         pretend_stages.Measure, "run", lambda self, job, resolved: StageOutput(document={"length": 4000 * (1 + 5e-7)})
     )
@@ -298,6 +298,28 @@ def test_a_lost_original_is_named(song):
     registry._BUILT_IN.pop("halves")
     with pytest.raises(ParameterError, match="no stage"):
         rebuild(library, stem)
+
+
+def test_a_file_that_is_only_referred_to_is_never_written(tmp_path, client):
+    """A person's own copy of a stem holds the same bytes; the library's damaged file is mended beside it."""
+    with Library(tmp_path / "refers", files="reference") as library:
+        own = tmp_path / "music"
+        own.mkdir()
+        song = library.add(write_audio(own / "song.wav", noise(0.5, 8000, seed=1)), kind="song")
+        assert process(song, ALL, client=client).wait(60).status == "done"
+        stem = stem_of(song)
+        assert rebuild(library, stem).status == "equal"
+        whole, path = stem.path.read_bytes(), stem.path
+        (own / "copy.wav").write_bytes(whole)
+        path.write_bytes(whole[:-4] + b"\1\2\3\4")
+        before = (own / "copy.wav").stat()
+        library.add(own / "copy.wav")
+        assert rebuild(library, stem).status == "restored"
+        assert path.read_bytes() == whole
+        assert (own / "copy.wav").stat().st_mtime_ns == before.st_mtime_ns
+        (own / "song.wav").write_bytes(b"changed")
+        with pytest.raises(RunError, match="changed since it was added"):
+            rebuild(library, stem)
 
 
 def test_all_at_once(song, monkeypatch):

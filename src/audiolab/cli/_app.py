@@ -94,6 +94,7 @@ def main() -> None:
     from audiolab.cli import (  # noqa: F401
         _adding,
         _bench,
+        _care,
         _files,
         _find,
         _folders,

@@ -64,22 +64,6 @@ def tempo(
 
 
 @app.command()
-def fsck(
-    deep: Annotated[bool, typer.Option("--deep", help="Read all media and compare their hashes.")] = False,
-    library: LibraryOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Check the library: missing or changed media, torn records, dangling rows. Changes nothing."""
-    report = open_library(library).fsck(deep=deep)
-    if as_json:
-        print_json({"clean": report.clean, "problems": [str(problem) for problem in report.problems]})
-    else:
-        echo(str(report))
-    if not report.clean:
-        raise typer.Exit(1)
-
-
-@app.command()
 def export(
     what: Annotated[str, typer.Argument(help="A collection's name, a sound, or a query.", show_default=False)],
     to: Annotated[Path, typer.Option("--to", help="Folder, or a name ending in .zip.")],

@@ -189,13 +189,11 @@ def _cuts(sound: Sound, stem: str | None) -> Iterator[dict[str, Any]]:
     if not len(samples):
         return
     made = _made_by(sound, "slice")
-    rate = sound.sample_rate
     rows = []
-    for sample in samples:
-        row = sample.library.sound_row(sample.id)
-        start, stop = row.start or 0, row.stop or 0
+    for row in samples._rows:
+        start, stop = (row.start or 0) / row.sample_rate, (row.stop or 0) / row.sample_rate
         strength = row.facts.get("onset_strength")
-        rows.append((start / rate, (stop - start) / rate, row.label or "sample", row.label_confidence, strength))
+        rows.append((start, stop - start, row.label or "sample", row.label_confidence, strength))
     onsets = [{"time": time, "value": label, "confidence": strength} for time, _, label, _, strength in rows]
     yield _annotation(sound, "onset", onsets, made, stem=stem)
     segments = [
@@ -206,13 +204,23 @@ def _cuts(sound: Sound, stem: str | None) -> Iterator[dict[str, Any]]:
 
 def _notes(sound: Sound, stem: str | None) -> Iterator[dict[str, Any]]:
     document = sound.library.effective(sound.id, "midi")
-    notes = sorted((document or {}).get("notes") or [], key=lambda note: float(note["start"]))
+    notes = [_timed(note, "pitch") for note in (document or {}).get("notes") or []]
     if document is None or not notes:
         return
-    rows = [{"time": note["start"], "duration": note["end"] - note["start"], "value": note["pitch"]} for note in notes]
-    rest = [{name: value for name, value in note.items() if name not in {"start", "end", "pitch"}} for note in notes]
+    notes.sort(key=lambda pair: float(pair[0]["time"]))
     about = {name: value for name, value in document.items() if name != "notes"}
+    rows, rest = [row for row, _ in notes], [more for _, more in notes]
     yield _annotation(sound, "note_midi", rows, _made_by(sound, "midi"), stem=stem, fields=rest, document=about)
+
+
+def _timed(item: Mapping[str, Any], named: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Give an observation with the value of that name, and what else is known of it."""
+    start = max(0.0, float(item.get("start") or 0.0))
+    end = max(start, float(item.get("end") or start))
+    rest = {name: value for name, value in item.items() if name not in {"start", "end", named}}
+    if start + (end - start) != end:
+        rest["end"] = end  # a length cannot say it to the last bit
+    return {"time": start, "duration": end - start, "value": item.get(named)}, rest
 
 
 def _lyrics(sound: Sound) -> Iterator[dict[str, Any]]:
@@ -221,28 +229,27 @@ def _lyrics(sound: Sound) -> Iterator[dict[str, Any]]:
         document = owner.library.effective(owner.id, "lyrics")
         if document is None:
             continue
-        segments = sorted(document.get("segments") or [], key=lambda line: float(line.get("start") or 0.0))
         made, about = _made_by(owner, "lyrics"), {k: v for k, v in document.items() if k != "segments"}
-        lines, line_fields, words, word_fields, numbers = [], [], [], [], []
+        segments = sorted(document.get("segments") or [], key=lambda line: float(line.get("start") or 0.0))
+        lines, line_fields = [], []
+        words: list[tuple[dict[str, Any], dict[str, Any], int]] = []
         for number, line in enumerate(segments):
-            start, end = float(line.get("start") or 0.0), float(line.get("end") or 0.0)
-            lines.append({"time": start, "duration": max(0.0, end - start), "value": str(line.get("text", ""))})
-            line_fields.append({k: v for k, v in line.items() if k not in {"start", "end", "text", "words"}})
+            row, more = _timed(line, "text")
+            lines.append({**row, "value": str(row["value"] or "")})
+            line_fields.append({name: value for name, value in more.items() if name != "words"})
             for word in line.get("words") or ():
-                row = {"time": word["start"], "duration": max(0.0, word["end"] - word["start"]), "value": word["word"]}
-                words.append({**row, "confidence": word.get("probability")})
-                extra = {k: v for k, v in word.items() if k not in {"start", "end", "word", "probability"}}
-                word_fields.append(extra)
-                numbers.append(number)
+                row, more = _timed(word, "word")
+                row |= {"value": str(row["value"] or ""), "confidence": more.pop("probability", None)}
+                words.append((row, more, number))
         if lines:
             yield _annotation(
                 sound, "lyrics", lines, made, stem=stem, level="lines", fields=line_fields, document=about
             )
-        order = sorted(range(len(words)), key=lambda index: float(words[index]["time"]))
-        words, word_fields = [words[i] for i in order], [word_fields[i] for i in order]
-        numbers = [numbers[i] for i in order]
         if words:
-            yield _annotation(sound, "lyrics", words, made, stem=stem, level="words", lines=numbers, fields=word_fields)
+            words.sort(key=lambda item: float(item[0]["time"]))
+            rows, numbers = [row for row, _, _ in words], [number for _, _, number in words]
+            fields = [more for _, more, _ in words]
+            yield _annotation(sound, "lyrics", rows, made, stem=stem, level="words", lines=numbers, fields=fields)
         return
 
 

@@ -79,8 +79,12 @@ def take_all(
     *,
     progress: Progress | None = None,
     each: Callable[[AddLine], None] | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> AddReport:
-    """Take what was found into the library, batch by batch; the lines come in the order of what was found."""
+    """Take what was found into the library, batch by batch; the lines come in the order of what was found.
+
+    `stop` is asked between batches; once it says yes, what is left is left alone.
+    """
     listed = list(found)
     items = [item for item in listed if isinstance(item, Candidate)]
     report, done = AddReport(), 0
@@ -92,13 +96,18 @@ def take_all(
         with scratch_folder(library.tmp_dir, "add") as folder:
             for batch in batches(library, items, folder, copy=copied):
                 yield from keeper.keep(batch)
+                if stop is not None and stop():
+                    return
 
     with one_action(), contextlib.closing(lines()) as taken:
         for item in listed:
             if isinstance(item, Refusal):
                 line = AddLine(item.origin, "failed" if item.failed else "skipped", item.why)
             else:
-                line = next(taken)
+                found_line = next(taken, None)
+                if found_line is None:
+                    break
+                line = found_line
             report.lines.append(line)
             if each is not None:
                 each(line)

@@ -18,13 +18,13 @@ from audiolab.audio.jams import JamsAnnotation, JamsFile, open_jams
 from audiolab.errors import AnnotationError, CatalogError
 from audiolab.library import annotating
 from audiolab.library.clock import utc_now
-from audiolab.library.derived import refresh_labels
+from audiolab.library.derived import latest_of, refresh_labels
 from audiolab.library.keys import canonical_key
 from audiolab.library.models import DocumentRow, SoundRow, TagRow
 from audiolab.library.ops import note
 from audiolab.library.overlaying import effective, overlay, set_overlay
 from audiolab.library.tags import STANDARD_LABELS, add_tags
-from audiolab.library.tempo import TEMPO_WORDS
+from audiolab.library.tempo import TEMPO_WORDS, correction
 from audiolab.library.text import clean_json, clean_text, fold_text, shorten
 
 if TYPE_CHECKING:
@@ -97,7 +97,8 @@ def _find(session: Session, file: JamsFile) -> tuple[SoundRow, str]:
     ids = [known.get(name) for name in ("id", "content_id")] if isinstance(known, Mapping) else []
     ids = [value for value in ids if isinstance(value, str)]
     for which in (SoundRow.id.in_(ids), SoundRow.content_id.in_(ids)) if ids else ():
-        found = session.scalars(select(SoundRow).where(which).order_by(SoundRow.current.desc(), SoundRow.id)).first()
+        here = select(SoundRow).where(which, SoundRow.deleted_at.is_(None))
+        found = session.scalars(here.order_by(SoundRow.current.desc(), SoundRow.id)).first()
         if found is not None:
             return found, "content"
     alive = select(SoundRow).where(SoundRow.deleted_at.is_(None), SoundRow.current, SoundRow.start.is_(None))
@@ -182,6 +183,13 @@ class _Taking:
         if patch:
             self._lay(self.row, "analyze", patch, ", ".join(told), source)
 
+    def _tempo_words(self, patch: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+        """Turn a tempo without beats into a correction that beats, bars and map follow."""
+        result = latest_of(self.session, self.row.id, "analyze")
+        bpm, found = patch["tempo"]["bpm"], None if result is None else result.document
+        words = correction(found, before, factor=None, bpm=bpm, downbeat=None, beats_per_bar=None)
+        return {**{name: value for name, value in patch.items() if name != "tempo"}, **words}
+
     def _lay(self, row: SoundRow, stage: str, patch: Mapping[str, Any], told: str, source: str) -> None:
         """Lay a correction over a stage's document, unless it says so already."""
         patch = clean_json(patch)
@@ -190,7 +198,10 @@ class _Taking:
             self.report.same.append(told)
             return
         before = overlay(self.session, row.id, stage) or {}
-        kept = {name: value for name, value in before.items() if name not in TEMPO_WORDS}
+        if stage == "analyze" and "tempo" in patch and "beats" not in patch:
+            patch = self._tempo_words(patch, before)
+        retimed = "beats" in patch or not patch.keys().isdisjoint(TEMPO_WORDS)
+        kept = {name: value for name, value in before.items() if not (retimed and name in TEMPO_WORDS)}
         set_overlay(self.session, self.actor, row.id, stage, {**kept, **patch})
         self.session.flush()
         self.session.get_one(DocumentRow, (row.id, stage)).source = source

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, exists, func, select
+from sqlalchemy import ColumnElement, and_, exists, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from audiolab.library.models import (
@@ -34,9 +34,8 @@ class Loose(NamedTuple):
     def dangles(self) -> ColumnElement[bool]:
         """Choose the rows that point nowhere."""
         other = aliased(self.target.class_) if self.target.class_ is self.column.class_ else self.target.class_
-        nothing: ColumnElement[bool] = ~exists().where(getattr(other, self.target.key) == self.column)
-        dangling: ColumnElement[bool] = self.column.is_not(None) & nothing
-        return dangling
+        nothing = ~exists().where(getattr(other, self.target.key) == self.column)
+        return and_(self.column.is_not(None), nothing)
 
 
 LOOSE = (

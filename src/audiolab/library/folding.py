@@ -20,7 +20,7 @@ from audiolab.library.models import DocumentRow, ResultRow, SetItemRow, SetRow, 
 from audiolab.library.records import Record
 from audiolab.library.store import Store, touch
 
-__all__ = ["fold", "reuse"]
+__all__ = ["fold", "fold_again", "reuse"]
 
 _TICK = timedelta(microseconds=1)
 
@@ -60,6 +60,17 @@ def fold(store: Store, media: MediaStore, record: Record, *, catching_up: bool =
             return False
         used_at = record.made_at if catching_up else _newest(session, record, record.made_at)
         _apply(session, media, record, used_at)
+    return True
+
+
+def fold_again(store: Store, media: MediaStore, record: Record) -> bool:
+    """Write the rows of a known result again, in its own place in time; gives False if the catalog has it not."""
+    _check(record, media)
+    with store.transaction() as session:
+        known = session.get(ResultRow, record.key)
+        if known is None:
+            return False
+        _apply(session, media, record, known.used_at)
     return True
 
 

@@ -21,7 +21,7 @@ from audiolab.library.foldertags import Matched, Rule
 from audiolab.library.importtags import give_facts, give_tags, import_state
 from audiolab.library.intake import Intake
 from audiolab.library.models import SoundRow
-from audiolab.library.ops import note
+from audiolab.library.ops import note, note_all
 from audiolab.library.shelving import Shelf
 from audiolab.library.sounds import Sound
 from audiolab.library.stemnames import stem_name
@@ -53,6 +53,8 @@ class _Batch:
     fresh: list[SoundRow] = field(default_factory=list)
     """Rows whose facts are to be computed."""
     tagged: list[str] = field(default_factory=list)
+    added: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    """What the history says of new sounds."""
     words: list[tuple[SoundRow, str | None, tuple[str, ...]]] = field(default_factory=list)
     """Tags of new sounds, to be given once their rows are there."""
 
@@ -109,6 +111,7 @@ class Keeper:
             batch = _lookup(session, looks)
             lines = [self._one(session, batch, look, stored) for look in looks]
             session.flush()
+            note_all(session, self.library.actor, "add", batch.added)
             for row, label, tags in batch.words:
                 give_tags(session, row, label, tags)
                 batch.tagged.append(row.id)
@@ -180,6 +183,8 @@ class Keeper:
             added_at=utc_now(),
             facts={},
             current=True,
+            # Said outright, so that computing them finds nothing to change where there is nothing.
+            **dict.fromkeys(("bpm", "key", "rating", "favourite", "note")),
         )
         session.add(row)
         after: dict[str, Any] = {"kind": kind, "origin": intake.origin}
@@ -192,7 +197,7 @@ class Keeper:
         if label is not None or tags:
             batch.words.append((row, label, tags))
             after |= {"label": label, "tags": list(tags)}
-        note(session, self.library.actor, "add", row.id, after=after)
+        batch.added.append((row.id, after))
         batch.own[row.id] = row
         batch.bytes_.setdefault(intake.media, row)
         batch.fresh.append(row)

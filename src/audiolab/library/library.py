@@ -21,7 +21,7 @@ from audiolab.library.addreport import AddReport
 from audiolab.library.archives import is_zip
 from audiolab.library.backup import BackupReport, backup
 from audiolab.library.cardrows import CardRow
-from audiolab.library.cards import ensure, refresh_touched
+from audiolab.library.cards import ensure, rebuild, refresh_touched
 from audiolab.library.collections import Collection, Collections
 from audiolab.library.edits import Edits
 from audiolab.library.folderplaces import Places
@@ -37,6 +37,7 @@ from audiolab.library.paging import PagedRows
 from audiolab.library.places import DATABASE, chosen_database, identify, refuse_bad_place
 from audiolab.library.purging import finish_purges
 from audiolab.library.query import Query
+from audiolab.library.rederiving import rederive
 from audiolab.library.referencing import FilesMode, ReferringMediaStore, files_mode
 from audiolab.library.runlog import RunLog
 from audiolab.library.scratch import clear_abandoned
@@ -49,6 +50,9 @@ from audiolab.library.vectors import read_vectors
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from audiolab.library.repairing import RepairReport
+
 
 __all__ = ["Library"]
 
@@ -322,6 +326,38 @@ class Library(Lookups, Edits, Journal, Folders):
     def fsck(self, *, deep: bool = False) -> FsckReport:
         """Report what is missing, changed, torn or left over; touches nothing. `deep` reads every byte."""
         return fsck(self, deep=deep)
+
+    def repair(
+        self,
+        *,
+        deep: bool = False,
+        backups: Iterable[str | Path] = (),
+        adopt: bool = False,
+        min_age: float = 3600.0,
+    ) -> RepairReport:
+        """Repair what `fsck` finds; nothing is deleted, what has no place goes to `lost+found/`.
+
+        Parameters
+        ----------
+        deep : bool
+            Look for what only reading every byte can show.
+        backups : iterable of path-like
+            Backups from which missing files and records may be taken.
+        adopt : bool
+            Add files that nothing uses as sounds; otherwise they go to lost+found.
+        min_age : float
+            Leave files in peace that are younger than so many seconds: somebody may be about to use them.
+        """
+        from audiolab.library.repairing import repair  # reads backups, which open libraries
+
+        return repair(self, deep=deep, backups=backups, adopt=adopt, min_age=min_age)
+
+    def rebuild_derived(self) -> dict[str, list[str]]:
+        """Compute all derived columns and cards anew; give the ids of what was wrong, with its columns."""
+        wrong = rederive(self.store, keep=True)
+        with self.store.transaction() as session:
+            rebuild(session)
+        return wrong
 
     def backup(self, target: str | Path, *, with_files: bool = False, progress: Progress | None = None) -> BackupReport:
         """Copy the library, also while others use it, to a folder or to a file that ends in .zip.

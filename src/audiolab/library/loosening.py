@@ -13,7 +13,7 @@ from audiolab.library.checking import LOOSE
 from audiolab.library.collecting import items_of
 from audiolab.library.derived import chunks
 from audiolab.library.lostfound import LostAndFound
-from audiolab.library.models import Base, CollectionRow, SetItemRow, SetRow, SoundRow
+from audiolab.library.models import Base, CollectionRow, ResultRow, SetItemRow, SetRow, SoundRow
 
 __all__ = ["loosen", "reorder", "take_out_rows"]
 
@@ -79,6 +79,8 @@ def loosen(session: Session) -> int:
     """Take out references that lead nowhere and that nothing depends on; gives their number."""
     count = 0
     for loose in LOOSE:
+        if loose.column is ResultRow.set_id:
+            continue  # without its set it would be taken for a result on the sound itself
         found = session.scalars(select(loose.of).where(loose.dangles())).all()
         if not found:
             continue

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from audiolab.library.clock import utc_now
@@ -30,6 +30,7 @@ __all__ = [
     "begin_group",
     "group_ops",
     "note",
+    "note_all",
     "one_action",
     "ops",
     "walk_groups",
@@ -128,20 +129,36 @@ def note(
     before, after : mapping, optional
         Enough to take the change back, and to make it again.
     """
+    session.add(OpRow(**_columns(session, actor, what, target, before, after)))
+
+
+def note_all(session: Session, actor: str, what: str, changes: Iterable[tuple[str, Mapping[str, Any] | None]]) -> None:
+    """Write many changes of one kind down with one statement: pairs of target and what is there afterwards."""
+    rows = [_columns(session, actor, what, target, None, after) for target, after in changes]
+    if rows:
+        session.execute(insert(OpRow), rows)
+
+
+def _columns(  # noqa: PLR0917 - the columns of a row, in their order
+    session: Session,
+    actor: str,
+    what: str,
+    target: str,
+    before: Mapping[str, Any] | None,
+    after: Mapping[str, Any] | None,
+) -> dict[str, Any]:
     if _GROUP not in session.info:
         session.info[_GROUP] = _running.get() or secrets.token_hex(8)
-    session.add(
-        OpRow(
-            at=utc_now(),
-            actor=clean_text(actor),
-            what=what,
-            target=target,
-            before=clean_json(before),
-            after=clean_json(after),
-            group=session.info[_GROUP],
-            undoes=session.info.get(_UNDOES),
-        )
-    )
+    return {
+        "at": utc_now(),
+        "actor": clean_text(actor),
+        "what": what,
+        "target": target,
+        "before": clean_json(before),
+        "after": clean_json(after),
+        "group": session.info[_GROUP],
+        "undoes": session.info.get(_UNDOES),
+    }
 
 
 def ops(session: Session, *, target: str | None = None, limit: int = 100) -> list[Op]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime
@@ -14,7 +15,7 @@ from audiolab.library.derived import chunks
 from audiolab.library.ids import set_id
 from audiolab.library.models import OpRow, ResultRow, SetItemRow, SetRow, SoundRow
 
-__all__ = ["cuts_of", "labels_then", "made_by", "past_overlays", "result_keys", "results_of", "set_key"]
+__all__ = ["cuts_of", "keys_like", "labels_then", "made_by", "past_overlays", "result_keys", "results_of", "set_key"]
 
 Labels: TypeAlias = tuple[list[dict[str, float]], list[set[str]]]
 
@@ -23,6 +24,14 @@ def results_of(session: Session, sound_id: str, stage: str) -> list[ResultRow]:
     """Give all results of a stage on a sound or its sample sets, the newest first."""
     mine = select(ResultRow).where(ResultRow.sound_id == sound_id, ResultRow.stage == stage)
     return list(session.scalars(mine.order_by(ResultRow.used_at.desc(), ResultRow.key)))
+
+
+def keys_like(session: Session, beginning: str) -> list[str]:
+    """Give the keys of results that begin with some hex digits (8 at least), two at most."""
+    if not re.fullmatch("[0-9a-f]{8,128}", beginning):
+        return []
+    near = select(ResultRow.key).where(ResultRow.key >= beginning, ResultRow.key < beginning + "g")
+    return list(session.scalars(near.order_by(ResultRow.key).limit(2)))
 
 
 def set_key(session: Session, sample_set: str) -> str | None:

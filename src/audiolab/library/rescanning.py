@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import select
 
@@ -36,6 +36,17 @@ WRITING = "it is still being written; the next scan takes it"
 _ARCHIVE = "archive"
 
 
+class _Known(NamedTuple):
+    """What was known of a file; rows of all its columns would take long to read."""
+
+    folder: str
+    path: str
+    size: int
+    mtime_ns: int
+    status: str
+    sound_id: str | None
+
+
 @dataclass(slots=True)
 class _Scan:
     """What a walk through a folder found, beside what was known of it."""
@@ -43,7 +54,7 @@ class _Scan:
     root: Path
     todo: list[Candidate] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
-    gone: list[FileRow] = field(default_factory=list)
+    gone: list[_Known] = field(default_factory=list)
     unchanged: int = 0
 
 
@@ -54,6 +65,7 @@ def rescan_folder(
     settle: float = SETTLE,
     progress: Progress | None = None,
     each: Callable[[AddLine], None] | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> AddReport:
     """Take in what is new or changed in a folder, and say what moved or is missing.
 
@@ -64,6 +76,8 @@ def rescan_folder(
         once, and left for the next time if they still change.
     each : callable, optional
         Gets every line as soon as it holds.
+    stop : callable, optional
+        Asked between batches; once it says yes, the rest is left for the next scan.
 
     Raises
     ------
@@ -72,7 +86,8 @@ def rescan_folder(
     """
     with library.store.transaction(write=False) as session:
         folder = folder_named(session, name)
-        known = {row.path: row for row in session.scalars(select(FileRow).where(FileRow.folder == name))}
+        columns = (FileRow.folder, FileRow.path, FileRow.size, FileRow.mtime_ns, FileRow.status, FileRow.sound_id)
+        known = {row.path: _Known(*row) for row in session.execute(select(*columns).where(FileRow.folder == name))}
     root = library.places.where(name)
     if root is None:
         raise CatalogError(
@@ -93,27 +108,37 @@ def rescan_folder(
     keeper = Keeper(library, folder.kind, parse_rule(folder.rule) if folder.rule else None, shelf)
 
     def take(items: Iterable[Candidate | Refusal]) -> None:
-        report.lines += take_all(library, items, keeper, progress=progress, each=each).lines
+        report.lines += take_all(library, items, keeper, progress=progress, each=each, stop=stop).lines
+
+    def stopped() -> bool:
+        return stop is not None and stop()
 
     ripe, young = _by_age(scan.todo, settle)
     zips = [item for item in ripe if _is_zip(item)]
     take(item for item in ripe if not _is_zip(item))
+    if stopped():
+        return report
     finished = list(_settled(young, settle, put))
     zips += [item for item in finished if _is_zip(item)]
     take(item for item in finished if not _is_zip(item))
     for item in zips:
+        if stopped():
+            return report
         assert item.path is not None
         if is_zip(item.path):
             take(_named(found, item) for found in candidates(item.path))
         else:
             put(AddLine(item.origin, "failed", "it is no zip, or damaged"))
-        _note_archive(library, name, item, root)
+        if not stopped():
+            _note_archive(library, name, item, root)
+    if stopped():
+        return report
     for line in _missing(library, scan.gone):
         put(line)
     return report
 
 
-def _scan(root: Path, name: str, known: dict[str, FileRow]) -> _Scan:
+def _scan(root: Path, name: str, known: dict[str, _Known]) -> _Scan:
     scan, seen = _Scan(root), set[str]()
     unread: list[str] = []
     for found in walk(root, name):
@@ -146,7 +171,7 @@ def _roots_within(library: Library, name: str, root: Path) -> list[tuple[str, Pa
     return [(name, root), *(found for found in known_roots(library) if found[0] != name)]
 
 
-def _by_sound(gone: Iterable[FileRow]) -> dict[str, list[tuple[str, str]]]:
+def _by_sound(gone: Iterable[_Known]) -> dict[str, list[tuple[str, str]]]:
     found: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for row in gone:
         if row.sound_id is not None:
@@ -208,11 +233,11 @@ def _note_archive(library: Library, name: str, item: Candidate, root: Path) -> N
         row.status, row.why, row.seen_at = _ARCHIVE, "", utc_now()
 
 
-def _missing(library: Library, gone: Iterable[FileRow]) -> list[AddLine]:
+def _missing(library: Library, gone: Iterable[_Known]) -> list[AddLine]:
     """Mark what was not found; what had moved is no longer listed by now."""
     by_folder: dict[str, list[str]] = defaultdict(list)
-    for row in gone:
-        by_folder[row.folder].append(row.path)
+    for known in gone:
+        by_folder[known.folder].append(known.path)
     lines: list[AddLine] = []
     with library.store.transaction() as session:
         for name, paths in by_folder.items():

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import event, inspect, text
+from sqlalchemy import Connection, event, inspect, text
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
@@ -90,26 +90,38 @@ class Store:
             raise
 
     @contextmanager
-    def transaction(self, *, write: bool = True) -> Iterator[Session]:
+    def transaction(self, *, write: bool = True, keys: bool = True) -> Iterator[Session]:
         """Give a session; its changes are durable when the block ends, or undone if it raises.
 
         Parameters
         ----------
         write : bool
             Take the write lock at once, so that what was read cannot change before it is written.
+        keys : bool
+            Let the database watch foreign keys. A repair switches that off: SQLite does not let go of a row that
+            points nowhere.
         """
         if self.closed:
             raise CatalogError(f"the library {self.where!r} is closed; open it again")
         with translated(self.where):
             connection = self.engine.connect().execution_options(**{WRITE: write})
             try:
+                if not keys:
+                    self._watch_keys(connection, on=False)
                 with connection.begin(), CatalogSession(connection, expire_on_commit=False) as session:
                     yield session
                     session.flush()
                     if write and self._before_commit is not None:
                         self._before_commit(session)
             finally:
+                if not keys:
+                    self._watch_keys(connection, on=True)
                 connection.close()
+
+    def _watch_keys(self, connection: Connection, *, on: bool) -> None:
+        driver = connection.connection.dbapi_connection
+        if self.path is not None and driver is not None:
+            driver.cursor().execute(f"PRAGMA foreign_keys = {'ON' if on else 'OFF'}")
 
     def close(self) -> None:
         """Close all connections; SQLite then folds its log into the one file."""

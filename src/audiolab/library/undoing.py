@@ -33,7 +33,7 @@ from audiolab.library.trash import bury, restore_rows
 __all__ = ["FINAL", "redo", "undo"]
 
 FINAL = frozenset({"purge", "repair", "relink"})
-"""Changes that cannot be taken back; undo steps over them."""
+"""Changes that are not taken back; undo steps over them."""
 State: TypeAlias = Mapping[str, Any] | None
 
 
@@ -68,8 +68,9 @@ def _step(
         changes = group_ops(session, group)
         begin_group(session, undoes=group)
         for op in reversed(changes):
-            _take_back(session, actor, op)
-            session.flush()
+            if op.what not in FINAL:
+                _take_back(session, actor, op)
+                session.flush()
         done.append(action_of(changes))
     return done
 
@@ -79,7 +80,7 @@ def _last_done(session: Session, actor: str) -> str | None:
     for op in walk_groups(session, actor):
         if op.undoes:
             gone.add(op.undoes)
-        if op.group in gone or op.what in FINAL or _is_undo(session, op):
+        if op.group in gone or _is_undo(session, op) or _is_final(session, op):
             continue
         return op.group
     return None
@@ -94,6 +95,10 @@ def _last_undone(session: Session, actor: str) -> str | None:
         if op.group not in gone and _is_undo(session, op):
             return op.group
     return None
+
+
+def _is_final(session: Session, op: Op) -> bool:
+    return op.what in FINAL and all(found.what in FINAL for found in group_ops(session, op.group))
 
 
 def _is_undo(session: Session, op: Op) -> bool:

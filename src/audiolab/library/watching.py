@@ -82,27 +82,35 @@ def keep_watching(
 
     roots = [root for name in names if (root := library.places.where(name)) is not None]
     with _signals(roots, poll) as (signals, what):
-        again = _scan(library, names, settle, put, report)
+        again = _scan(library, names, settle, put, report=report, stop=stop)
         if ready is not None:
             ready(what)
         since = time.monotonic()
         while not stop.wait(_SLICE):
             late = time.monotonic() - since >= signals.seconds
             if signals.take() or again or late:
-                again = _scan(library, names, settle, put, report)
+                again = _scan(library, names, settle, put, report=report, stop=stop)
                 since = time.monotonic()
     return report
 
 
 def _scan(
-    library: Library, names: Sequence[str], settle: float, put: Callable[[AddLine], None], report: AddReport
+    library: Library,
+    names: Sequence[str],
+    settle: float,
+    put: Callable[[AddLine], None],
+    *,
+    report: AddReport,
+    stop: threading.Event,
 ) -> bool:
     """Scan all folders; say whether some file is still being written, so that it has to be done again soon."""
     writing, unchanged = False, 0
     for name in names:
+        if stop.is_set():
+            return False
         try:
             with one_action():
-                found = rescan_folder(library, name, settle=settle, each=put)
+                found = rescan_folder(library, name, settle=settle, each=put, stop=stop.is_set)
         except CatalogError as error:  # the disk was pulled out, or the catalog is locked: it may come back
             put(AddLine(name, "failed", str(error)))
             continue

@@ -50,7 +50,8 @@ def rebuild(
     ----------
     what : Sound or str
         A sound (all sounds of its result are made, since they come together), its id or name; or the key of a
-        result, such as that of an analysis, of which the documents are compared.
+        result or the beginning of it (8 digits or more), such as that of an analysis, of which the documents are
+        compared.
     keep : bool
         Keep a result that differs, as a new one, which counts from then on.
     anyway : bool
@@ -117,14 +118,16 @@ def rebuild_all(
 def _key_of(library: Library, what: Sound | str) -> str:
     """Give the key of the result to make."""
     if isinstance(what, str):
-        if library.result(what) is not None:
-            return what
+        with library.store.transaction(write=False) as session:
+            keys = catalog.keys_like(session, what)
+        if len(keys) == 1:
+            return keys[0]
         what = library.sound(what)
     called = f"{shorten(what.name)!r} ({what.kind} {what.id[:12]})"
     if what.start is not None and what.stop is not None:
         parent = what.parent
         assert parent is not None
-        cut = f"; audiolab rebuild {what.result_key} makes the cut again" if what.result_key else ""
+        cut = f"; audiolab rebuild {what.result_key[:12]} makes the cut again" if what.result_key else ""
         raise RunError(
             f"{called} is a view: frames {what.start} to {what.stop} of {shorten(parent.name)!r} ({parent.id[:12]}): "
             f"there is nothing to make; rebuild or verify its parent: audiolab rebuild {parent.id[:12]}{cut}"
@@ -224,7 +227,8 @@ class _Rebuilder:
             return ()
         if carrier.result_key is None:
             raise RunError(
-                f"{called} is {state}, and it was added, not made: relink it (`audiolab relink`) or add it again"
+                f"{called} is {state}, and it was added, not made: find it with `audiolab relink`, or add it again"
+                f"{self._more(carrier.media)}"
             )
         before = self.make(carrier.result_key)
         if self._state(carrier.media) != "here":
@@ -236,6 +240,14 @@ class _Rebuilder:
         if media is None or not self.library.media.exists(media):
             return "missing"
         return "here" if hash_file(self.library.media.local(media)) == media else "damaged"
+
+    def _more(self, media: str | None) -> str:
+        """Give what the media store says of a file that is not there."""
+        try:
+            self.library.media.local(media or "")
+        except CatalogError as error:
+            return f" ({error})"
+        return ""
 
     # ---- comparing -------------------------------------------------------------------------------
 
