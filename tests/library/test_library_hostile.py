@@ -164,6 +164,7 @@ class TestEveryField:
                 Record.model_validate({**analysis(song).model_dump(), field: "x" * 129})
         check_sound(lib)
 
+    @pytest.mark.slow
     def test_who_does_it(self, folder: Path, tmp_path: Path) -> None:
         for seed, (name, text) in enumerate(HOSTILE.items()):
             with about(name), Library(folder, actor=text) as lib:
@@ -177,9 +178,11 @@ class TestEveryField:
             with about(name):
                 ask(lib, text)
                 for field in fields:
-                    for value in (text, quoted(text), f"{quoted(text)}..", f"..{quoted(text)}"):
-                        ask(lib, f"{field}{value}")
-                    ask(lib, f"^{field}{quoted(text)} kind:sample")
+                    ask(lib, f"^{field}{text}")
+                    ask(lib, f"{field}{quoted(text)} kind:sample")
+                for field in ("tag:", "bpm:", "duration:", "added:", "rating:", "year:"):
+                    ask(lib, f"{field}{quoted(text)}..")
+                    ask(lib, f"{field}..{quoted(text)}")
                 for which in (text, f"{text}*"):
                     with contextlib.suppress(AudiolabError):
                         assert isinstance(lib.sound(which), Sound)
