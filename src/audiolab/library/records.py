@@ -52,16 +52,16 @@ class RecordedSound(_Part):
 
     id: Hex
     media: Hex
-    suffix: str
+    suffix: Annotated[str, Field(max_length=16)]
     content_id: Hex | None = None
     kind: Literal["song", "stem", "sample"]
     name: Name
-    stem: Name | None = None
+    stem: Annotated[Name, Field(max_length=64)] | None = None
     sample_rate: Annotated[int, Field(gt=0)]
     channels: Annotated[int, Field(gt=0)]
     frames: Annotated[int, Field(ge=0)]
-    format: str = ""
-    subtype: str = ""
+    format: Annotated[str, Field(max_length=64)] = ""
+    subtype: Annotated[str, Field(max_length=64)] = ""
     facts: Json = Field(default_factory=dict)
 
 
@@ -109,13 +109,13 @@ class Record(_Part):
     stage: Annotated[str, Field(min_length=1, max_length=64)]
     version: int
     params: Json = Field(default_factory=dict)
-    engine: str = "builtin"
-    weights: str | None = None
+    engine: Annotated[str, Field(max_length=128)] = "builtin"
+    weights: Annotated[str, Field(max_length=128)] | None = None
     profile: Json = Field(default_factory=dict)
     notes: tuple[Name, ...] = ()
     seconds: float = 0.0
     made_at: Annotated[datetime, AfterValidator(as_utc)] = Field(default_factory=utc_now)
-    run: str | None = None
+    run: Annotated[str, Field(max_length=128)] | None = None
     sound_id: Hex
     set_id: Hex | None = None
     needs: Json = Field(default_factory=dict)
