@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from audiolab.errors import ParameterError
 from audiolab.library.derived import chunks, refresh_facts
-from audiolab.library.models import SoundRow
+from audiolab.library.models import DocumentRow, SoundRow
 from audiolab.library.ops import note
 from audiolab.library.overlaying import FIELDS, overlay, require, write_document
 from audiolab.library.text import clean_text
@@ -40,16 +40,25 @@ def set_fields(session: Session, actor: str, sound_ids: Iterable[str], changes: 
         If a value makes no sense.
     """
     wanted = {name: _checked(name, value) for name, value in changes.items()}
-    changed = 0
-    for sound_id in dict.fromkeys(sound_ids):
-        require(session, sound_id)
-        before = fields_of(session, sound_id, wanted)
-        if before == wanted:
-            continue
-        changed += 1
-        put_fields(session, [sound_id], wanted)
-        note(session, actor, "fields", sound_id, before=before, after=wanted)
-    return changed
+    ids = list(dict.fromkeys(sound_ids))
+    known: set[str] = set()
+    bodies: dict[str, Mapping[str, Any]] = {}
+    for part in chunks(ids):
+        known.update(session.scalars(select(SoundRow.id).where(SoundRow.id.in_(part))))
+        own = select(DocumentRow.sound_id, DocumentRow.body).where(
+            DocumentRow.sound_id.in_(part), DocumentRow.kind == FIELDS
+        )
+        bodies.update(dict(session.execute(own).all()))
+    changed = []
+    for sound_id in ids:
+        if sound_id not in known:
+            require(session, sound_id)
+        before = {name: bodies.get(sound_id, {}).get(name) for name in wanted}
+        if before != wanted:
+            changed.append(sound_id)
+            note(session, actor, "fields", sound_id, before=before, after=wanted)
+    put_fields(session, changed, wanted)
+    return len(changed)
 
 
 def fields_of(session: Session, sound_id: str, names: Iterable[str]) -> dict[str, Any]:

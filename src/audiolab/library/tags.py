@@ -100,8 +100,14 @@ def add_tags(
     role = role or _role(session, label)
     ids = _known(session, sound_ids)
     now = utc_now()
+    known: dict[str, TagRow] = {}
+    for part in chunks(ids):
+        same = (TagRow.source == "human", TagRow.stage == "", TagRow.label == label)
+        known.update(
+            {row.sound_id: row for row in session.scalars(select(TagRow).where(TagRow.sound_id.in_(part), *same))}
+        )
     for sound_id in ids:
-        row = session.get(TagRow, (sound_id, "human", "", label))
+        row = known.get(sound_id)
         before = None if row is None else _state(row)
         if row is None:
             row = TagRow(sound_id=sound_id, source="human", stage="", label=label)
