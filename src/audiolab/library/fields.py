@@ -27,6 +27,7 @@ from audiolab.library.fieldtypes import (
     chosen_between,
     compatible_keys,
 )
+from audiolab.library.labelwords import word_key
 from audiolab.library.models import CollectionItemRow
 from audiolab.library.query import Query, QueryError, Range, Term, Text, Value
 from audiolab.library.text import clean_text, fold_text
@@ -45,7 +46,7 @@ class Context:
 
     index: TextIndex
     synonyms: Mapping[str, tuple[str, ...]]
-    """Words that mean others, as `word_value` writes them."""
+    """Words (as `word_key` writes them) that mean others (as `word_value` writes them)."""
     saved: Callable[[str], tuple[str, Callable[[Context], ColumnElement[bool]]] | None]
     """Gives a saved search by any spelling of its name: its name, and what makes its condition."""
     collections: Callable[[str], list[int]]
@@ -110,7 +111,7 @@ def _plain(value: Value, fail: _Fail) -> str:
 def _meanings(text: str, context: Context) -> tuple[str, ...]:
     """Give a word and what it means besides."""
     word = word_value(text)
-    return tuple(dict.fromkeys((word, *context.synonyms.get(word, ()))))
+    return tuple(dict.fromkeys((word, *context.synonyms.get(word_key(text), ()))))
 
 
 def _like(column: InstrumentedAttribute[Any], text: str) -> Condition:

@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
-from functools import cache
-from typing import Any
 
-import yaml
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from audiolab.config import get_settings, shipped_folder
 from audiolab.errors import ParameterError
 from audiolab.library.cardmaking import word_value
+from audiolab.library.labelwords import listed_words, word_key
 from audiolab.library.models import SynonymRow
 from audiolab.library.ops import note
 from audiolab.library.text import clean_text, shorten
 
 __all__ = ["own_synonyms", "set_synonym", "synonyms_of"]
 
-FILE = "synonyms.yaml"
-
 
 def synonyms_of(session: Session) -> dict[str, tuple[str, ...]]:
-    """Give for each word the words that it finds besides itself, shipped ones and the library's own."""
+    """Give for each word (as `word_key` writes it) those that it finds besides, shipped ones and the library's own."""
     found: defaultdict[str, list[str]] = defaultdict(list)
-    for word, means in (*_shipped(), *own_synonyms(session).items()):
-        found[word_value(word)].append(word_value(means))
+    for word, means in (*listed_words(), *own_synonyms(session).items()):
+        found[word_key(word)].append(word_value(means))
     return {word: tuple(dict.fromkeys(means)) for word, means in found.items()}
 
 
@@ -69,22 +63,3 @@ def _checked(word: str) -> str:
     if not word:
         raise ParameterError("a synonym must have a word")
     return word
-
-
-def _shipped() -> tuple[tuple[str, str], ...]:
-    own = get_settings().path("configs") / FILE
-    return _read(str(own if own.is_file() else shipped_folder("configs") / FILE))
-
-
-@cache
-def _read(path: str) -> tuple[tuple[str, str], ...]:
-    with open(path, encoding="utf-8") as file:
-        content: Any = yaml.safe_load(file)
-    if not isinstance(content, Mapping):
-        raise ParameterError(f"{path!r} must give for each word a list of words that mean it")
-    pairs: list[tuple[str, str]] = []
-    for means, words in content.items():
-        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-            raise ParameterError(f"{path!r}: {means!r} must have a list of words")
-        pairs += [(word, str(means)) for word in words]
-    return tuple(pairs)
