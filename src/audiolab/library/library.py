@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, overload
+from typing import Any, Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,45 +19,32 @@ from audiolab.library.adding import Kind, Progress, add_paths
 from audiolab.library.adding_stems import add_stems, add_stems_of_many, song_folders
 from audiolab.library.addreport import AddReport
 from audiolab.library.archives import is_zip
-from audiolab.library.backup import BackupReport, backup
+from audiolab.library.asking import Asking
 from audiolab.library.cardrows import CardRow
-from audiolab.library.cards import ensure, rebuild, refresh_touched
-from audiolab.library.collections import Collection, Collections
+from audiolab.library.cards import ensure, refresh_touched
+from audiolab.library.caring import Caring
 from audiolab.library.edits import Edits
 from audiolab.library.folderplaces import Places
 from audiolab.library.folders import Folders
-from audiolab.library.fsck import FsckReport, fsck
 from audiolab.library.journal import Journal
-from audiolab.library.lists import SoundList
 from audiolab.library.lookups import Lookups
 from audiolab.library.media import FileMediaStore, MediaStore
 from audiolab.library.models import ResultRow, RunRow, SoundRow, VectorRow
 from audiolab.library.ops import one_action
-from audiolab.library.paging import PagedRows
 from audiolab.library.places import DATABASE, chosen_database, identify, refuse_bad_place
 from audiolab.library.purging import finish_purges
-from audiolab.library.query import Query
-from audiolab.library.rederiving import rederive
 from audiolab.library.referencing import FilesMode, ReferringMediaStore, files_mode
 from audiolab.library.runlog import RunLog
 from audiolab.library.scratch import clear_abandoned
-from audiolab.library.search import search
 from audiolab.library.sounds import Sound, Sounds, ids_of
 from audiolab.library.store import Store
-from audiolab.library.synonyms import own_synonyms, set_synonym
 from audiolab.library.tables import html_table, seconds_text
 from audiolab.library.vectors import read_vectors
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from audiolab.library.repairing import RepairReport
-
 
 __all__ = ["Library"]
 
 
-class Library(Lookups, Edits, Journal, Folders):
+class Library(Lookups, Asking, Edits, Journal, Folders, Caring):
     """A library: sounds, their tags, and how each was made.
 
     Parameters
@@ -241,60 +228,6 @@ class Library(Lookups, Edits, Journal, Folders):
         with one_action():  # undone at once, however many transactions it took
             return add_paths(self, listed, kind, progress, rule)
 
-    # ---- finding -------------------------------------------------------------------------------
-
-    def query(self, text: str | Query = "", *, limit: int | None = None) -> SoundList:
-        """Find sounds: `kind:sample label:kick bpm:120..130 ^tag:reject added:2026..` (see docs/query.md).
-
-        Raises
-        ------
-        QueryError
-            If the query cannot be understood; the message says where.
-        """
-        with self.store.transaction(write=False) as session:
-            numbers = search(session, text, limit)
-        return SoundList(self, PagedRows(self.store, numbers))
-
-    @property
-    def songs(self) -> SoundList:
-        """All songs."""
-        return self.query("kind:song")
-
-    @property
-    def trash(self) -> SoundList:
-        """What was deleted and can be restored."""
-        with self.store.transaction(write=False) as session:
-            rows = session.scalars(select(SoundRow).where(SoundRow.deleted_at.is_not(None)).order_by(SoundRow.added_at))
-            return SoundList(self, rows, "sounds in the trash")
-
-    def to_frame(self, query: str | Query = "", *, vectors: str | bool = False) -> pd.DataFrame:
-        """Give a pandas table of all sounds, or of those that a query finds; see `SoundList.to_frame`."""
-        return self.query(query).to_frame(vectors=vectors)
-
-    def collection(self, name: str, query: str | None = None) -> Collection:
-        """Give the collection of that name; it comes into being with its first sound.
-
-        With a query it is a saved search: its sounds are always those that the query finds.
-        """
-        found = Collection(self, name)
-        return found if query is None else found.save(query)
-
-    @property
-    def synonyms(self) -> dict[str, str]:
-        """Words that the user has added, and what each finds besides: `{"bd": "kick"}`."""
-        with self.store.transaction(write=False) as session:
-            return own_synonyms(session)
-
-    def set_synonym(self, word: str, means: str | None) -> None:
-        """Let `word` also find `means` in queries; None takes that back."""
-        with self.store.transaction() as session:
-            set_synonym(session, self.actor, word, means)
-
-    @property
-    def collections(self) -> Collections:
-        """All collections by name."""
-        return Collections(self)
-
     # ---- the whole -----------------------------------------------------------------------------
 
     def stats(self) -> dict[str, Any]:
@@ -322,55 +255,6 @@ class Library(Lookups, Edits, Journal, Folders):
                 "runs": session.scalar(select(func.count()).select_from(RunRow)) or 0,
                 "collections": len(self.collections),
             }
-
-    def fsck(self, *, deep: bool = False) -> FsckReport:
-        """Report what is missing, changed, torn or left over; touches nothing. `deep` reads every byte."""
-        return fsck(self, deep=deep)
-
-    def repair(
-        self,
-        *,
-        deep: bool = False,
-        backups: Iterable[str | Path] = (),
-        adopt: bool = False,
-        min_age: float = 3600.0,
-    ) -> RepairReport:
-        """Repair what `fsck` finds; nothing is deleted, what has no place goes to `lost+found/`.
-
-        Parameters
-        ----------
-        deep : bool
-            Look for what only reading every byte can show.
-        backups : iterable of path-like
-            Backups from which missing files and records may be taken.
-        adopt : bool
-            Add files that nothing uses as sounds; otherwise they go to lost+found.
-        min_age : float
-            Leave files in peace that are younger than so many seconds: somebody may be about to use them.
-        """
-        from audiolab.library.repairing import repair  # reads backups, which open libraries
-
-        return repair(self, deep=deep, backups=backups, adopt=adopt, min_age=min_age)
-
-    def rebuild_derived(self) -> dict[str, list[str]]:
-        """Compute all derived columns and cards anew; give the ids of what was wrong, with its columns."""
-        wrong = rederive(self.store, keep=True)
-        with self.store.transaction() as session:
-            rebuild(session)
-        return wrong
-
-    def backup(self, target: str | Path, *, with_files: bool = False, progress: Progress | None = None) -> BackupReport:
-        """Copy the library, also while others use it, to a folder or to a file that ends in .zip.
-
-        A folder that holds an earlier backup gets what is new. `with_files` also takes in the files outside to which
-        the library refers. See `audiolab.library.loading.load_backup` for the way back.
-
-        Raises
-        ------
-        CatalogError
-            If the target is something else, or the disk is full; an earlier backup there stays whole.
-        """
-        return backup(self, target, with_files=with_files, progress=progress)
 
     def vectors(self, encoder: str, sounds: Sounds | None = None) -> tuple[list[str], NDArray[np.float32]]:
         """Give the embeddings of one encoder.
