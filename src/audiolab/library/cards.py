@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
-from sqlalchemy import Table, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Table, bindparam, delete, func, insert, or_, select, text, update
 from sqlalchemy.orm import Session, aliased
 
 from audiolab.library.cardmaking import VERSION, Card, make_cards
@@ -63,8 +63,11 @@ def rebuild(session: Session) -> int:
         SoundRow.added_at, SoundRow.parent_id, SoundRow.start, SoundRow.name, SoundRow.id
     )
     ids = session.scalars(order).all()
-    for part in chunks(ids):
+    for done, part in enumerate(chunks(ids)):
         _write(session, make_cards(session, part))
+        if done in {1, 10, 100}:
+            session.execute(text("ANALYZE"))  # PostgreSQL knows nothing of tables that fill within a transaction
+    session.execute(text("ANALYZE"))
     for part in chunks(ids):
         _point(session, part)
     session.merge(MetaRow(key=_META, value={"version": VERSION}))
@@ -150,14 +153,13 @@ def _write(session: Session, cards: Mapping[str, Card]) -> set[str]:
         for i, card in cards.items()
         if i in rows and _differs(card.values, rows[i])
     ]
-    if new:
-        session.execute(insert(CardRow), new)
-    if changed:
-        session.execute(update(CardRow), changed)
     numbers = {row["sound_id"]: row["number"] for row in rows.values()}
     if new:
-        made = select(CardRow.sound_id, CardRow.number).where(CardRow.sound_id.in_([row["sound_id"] for row in new]))
-        numbers.update(session.execute(made).all())
+        table = cast("Table", CardRow.__table__)
+        made = insert(table).returning(table.c.sound_id, table.c.number, sort_by_parameter_order=True)
+        numbers.update(session.execute(made, new).all())
+    if changed:
+        session.execute(update(CardRow), changed)
     _write_words(
         session, {numbers[i]: card.words for i, card in cards.items()}, {row["number"] for row in rows.values()}
     )

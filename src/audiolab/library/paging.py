@@ -16,8 +16,8 @@ from audiolab.library.store import Store
 __all__ = ["PagedRows"]
 
 _PAGE = 200
-_DENSE = 4
-"""A list that holds at least one in so many of a span is read as the whole span."""
+_DENSE = 0.9
+"""A list that holds more than this share of a span is read as the whole span."""
 
 
 class PagedRows(Sequence[SoundRow]):
@@ -71,7 +71,7 @@ class PagedRows(Sequence[SoundRow]):
         with self._store.transaction(write=False) as session:
             columns = select(CardRow.number, CardRow.sound_id)
             low, high = min(self._numbers, default=0), max(self._numbers, default=0)
-            if _DENSE * len(self._numbers) > high - low:
+            if len(self._numbers) > _DENSE * (high - low):
                 span = CardRow.number.between(low, high)
                 pairs.update(session.execute(columns.where(span)).all())
             else:
