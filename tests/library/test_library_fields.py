@@ -12,6 +12,7 @@ from library_making import keep, noise, slicing, song_with_samples, wav
 
 from audiolab.errors import CatalogError, ParameterError
 from audiolab.library import Library
+from audiolab.library.cards import count_anew
 from audiolab.library.fields import FIELDS
 from audiolab.library.fieldtypes import DATE, FLAG, KEY, LENGTH, NOTE, NUMBER, RATING, compatible_keys
 from audiolab.library.keys import camelot
@@ -123,6 +124,23 @@ class TestSorting:
     def test_errors(self, lib: Library, query: str, why: str) -> None:
         with pytest.raises(QueryError, match=why):
             lib.query(query)
+
+
+def test_the_database_counts_again_when_it_has_grown(
+    lib: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("audiolab.library.cards._FEW", 3)
+    (tmp_path / "in").mkdir()
+    for seed in range(4):
+        wav(tmp_path / "in" / f"{seed}.wav", seed, 0.02)
+    lib.add(tmp_path / "in")
+    assert not count_anew(lib.store)  # adding has seen to it
+    for seed in range(4, 14):
+        wav(tmp_path / "in" / f"{seed}.wav", seed, 0.02)
+    monkeypatch.setattr("audiolab.library.library.count_anew", lambda store: False)
+    lib.add(tmp_path / "in")
+    assert count_anew(lib.store)
+    assert not count_anew(lib.store)
 
 
 class TestHumanFields:

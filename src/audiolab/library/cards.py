@@ -20,9 +20,10 @@ from audiolab.library.models import MetaRow, SoundRow
 from audiolab.library.store import Store, touched
 from audiolab.library.textindex import TextIndex, text_index
 
-__all__ = ["ensure", "rebuild", "refresh", "refresh_touched", "stale"]
+__all__ = ["count_anew", "ensure", "rebuild", "refresh", "refresh_touched", "stale"]
 
-_META = "cards"
+_META, _COUNTED = "cards", "counted"
+_FEW = 1000
 _REFS = ("song", "parent")
 
 
@@ -35,6 +36,22 @@ def ensure(store: Store) -> bool:
         if _fresh(session):
             return False
         rebuild(session)
+    return True
+
+
+def count_anew(store: Store) -> bool:
+    """Let the database count what lies where, once there is twice as much as when it last did.
+
+    Without that it may look through all samples for the few kicks among them.
+    """
+    with store.transaction(write=False) as session:
+        row = session.get(MetaRow, _COUNTED)
+        newest = session.scalar(select(func.max(CardRow.number))) or 0
+    if newest < 2 * (0 if row is None else row.value.get("cards", 0)) + _FEW:
+        return False
+    with store.transaction() as session:
+        session.execute(text("ANALYZE"))
+        session.merge(MetaRow(key=_COUNTED, value={"cards": newest}))
     return True
 
 

@@ -21,7 +21,7 @@ from audiolab.library.addreport import AddReport
 from audiolab.library.archives import is_zip
 from audiolab.library.asking import Asking
 from audiolab.library.cardrows import CardRow
-from audiolab.library.cards import ensure, refresh_touched
+from audiolab.library.cards import count_anew, ensure, refresh_touched
 from audiolab.library.caring import Caring
 from audiolab.library.edits import Edits
 from audiolab.library.folderplaces import Places
@@ -115,6 +115,7 @@ class Library(Lookups, Asking, Edits, Journal, Folders, Caring):
             clear_abandoned(self.tmp_dir, what)
         finish_purges(self)
         self.fold_new()
+        count_anew(self.store)
 
     # ---- opening and closing -------------------------------------------------------------------
 
@@ -226,7 +227,9 @@ class Library(Lookups, Asking, Edits, Journal, Folders, Caring):
             return AddReport(add_stems(self, folder, mix, progress))
         listed = [paths] if isinstance(paths, (str, Path)) else list(paths or ())
         with one_action():  # undone at once, however many transactions it took
-            return add_paths(self, listed, kind, progress, rule)
+            report = add_paths(self, listed, kind, progress, rule)
+        count_anew(self.store)
+        return report
 
     # ---- the whole -----------------------------------------------------------------------------
 
