@@ -25,6 +25,7 @@ from audiolab.training.augmentation import process
 from audiolab.training.manifest import Entry
 from audiolab.training.mixing import MapPool, mix_batch, spoil
 from audiolab.training.network import BANDS, STEPS, FrontEnd
+from audiolab.training.recorded import record
 from audiolab.training.rendered_drums import DRUMS
 from audiolab.training.rendered_tones import TONES
 from audiolab.training.settings import ClassifierConfig
@@ -70,7 +71,7 @@ def render(label: str, number: int, seed: int) -> NDArray[np.float32]:
         raise ParameterError(f"no code renders {label!r}; there is: {', '.join(sorted(_MAKERS))}")
     rng = np.random.default_rng((seed, list(_MAKERS).index(label), number))
     makers = _MAKERS[label]
-    return np.asarray(makers[int(rng.integers(len(makers)))](rng), np.float32)
+    return np.asarray(record(rng, makers[int(rng.integers(len(makers)))](rng), label), np.float32)
 
 
 def waveform(entry: Entry, config: ClassifierConfig) -> NDArray[np.float32]:

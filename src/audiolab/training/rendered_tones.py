@@ -85,26 +85,28 @@ def _pluck(rng: Rng, f0: float, seconds: float, damping: float, bright: float) -
 
 def bass(rng: Rng) -> Sound:
     """Synth, sub, FM or plucked bass."""
-    seconds = log_between(rng, 0.25, 2.0)
+    seconds = log_between(rng, 0.3, 2.0)
     t = clock(seconds)
-    f0 = _note(rng, 32, 120)
+    ring = log_between(rng, 0.8, 8)  # how far past its end the tone would ring
+    f0 = _note(rng, 32, 160)
     kind = int(rng.integers(5))
     if kind == 0:
-        out = _pluck(rng, f0, seconds, log_between(rng, 0.6, 4), log_between(rng, 400, 4000))
-        return band(out, high=log_between(rng, 800, 6000))
+        out = _pluck(rng, f0, seconds, log_between(rng, 0.6, 12), log_between(rng, 400, 9000))
+        body = band(out, 60, 250, order=1) * between(rng, 0, 2)
+        return body + band(out, high=log_between(rng, 500, 8000), order=1)
     if kind == 1:
         out = np.sin(2 * np.pi * f0 * t) + between(rng, 0, 0.3) * np.sin(4 * np.pi * f0 * t)
-        out = drive(out * decay(t, seconds * 1.5, 0.003), log_between(rng, 0.5, 8))
+        out = drive(out * decay(t, seconds * ring, 0.003), log_between(rng, 0.5, 8))
     elif kind == 2:
         index = between(rng, 0.5, 5) * decay(t, log_between(rng, 0.1, 0.9))
         out = np.sin(2 * np.pi * f0 * t + index * np.sin(2 * np.pi * f0 * float(rng.integers(1, 4)) * t))
-        out = out * decay(t, seconds * 2)
+        out = out * decay(t, seconds * ring)
     else:
         spread = between(rng, 0, 0.006)
         wave = saw if chance(rng, 0.6) else square
         out = wave(phase(f0, t)) + wave(phase(f0 * (1 + spread), t)) + between(rng, 0, 1) * square(phase(f0 / 2, t))
         out = _swept_filter(out, log_between(rng, 500, 6000), log_between(rng, 120, 800), log_between(rng, 0.03, 0.4))
-        out = out * (swell(t, 0.004, 0.03) if chance(rng, 0.4) else decay(t, seconds * 1.6, 0.002))
+        out = out * (swell(t, 0.004, 0.03) if chance(rng, 0.4) else decay(t, seconds * ring, 0.002))
     return out
 
 
@@ -170,11 +172,11 @@ def keys(rng: Rng) -> Sound:
 
 def guitar(rng: Rng) -> Sound:
     """Plucked strings: one note, a strum, with or without distortion, sometimes muted."""
-    seconds = log_between(rng, 0.4, 2.0)
+    seconds = log_between(rng, 0.6, 2.0)
     t = clock(seconds)
     out = np.zeros_like(t)
     muted = chance(rng, 0.2)
-    damping = log_between(rng, 0.1, 0.3) if muted else log_between(rng, 1.2, 6)
+    damping = log_between(rng, 0.1, 0.3) if muted else log_between(rng, 1.2, 20)
     bright = log_between(rng, 1500, 12000)
     f0 = _note(rng, 82, 660)
     voices = _chord(rng, min(f0, 250), 1.0) if chance(rng, 0.3) else [f0]
@@ -242,30 +244,30 @@ def vocal(rng: Rng) -> Sound:
     """Pulse train through formants that glide from vowel to vowel, with breath and consonants."""
     seconds = log_between(rng, 0.2, 1.8)
     t = clock(seconds)
-    base = log_between(rng, 85, 520)
-    knots = base * 2 ** (rng.normal(0, 2.5, 4) / 12)
+    base = log_between(rng, 85, 620)
+    knots = base * 2 ** (rng.normal(0, 2.5 if chance(rng, 0.5) else 0.4, 4) / 12)  # spoken or sung
     f0 = np.interp(t, np.linspace(0, seconds, 4), knots)
     f0 = f0 * (1 + between(rng, 0, 0.012) * np.sin(2 * np.pi * between(rng, 4.5, 6.5) * t))
-    f0 = f0 * (1 + 0.004 * band(noise(rng, t.size), high=30))
+    f0 = f0 * (1 + between(rng, 0, 0.004) * band(noise(rng, t.size), high=30))
     source = band(np.diff(saw(phase(f0, t)), prepend=0.0), high=log_between(rng, 2500, 7000), order=1)
-    source = source + between(rng, 0.005, 0.12) * band(noise(rng, t.size), 500, None, order=1)
+    source = source + log_between(rng, 0.001, 0.12) * band(noise(rng, t.size), 500, None, order=1)
     whisper = chance(rng, 0.08)
     if whisper:
         source = noise(rng, t.size)
     voiced = np.zeros_like(t)
-    size = between(rng, 0.88, 1.25)
+    size, width = between(rng, 0.88, 1.25), log_between(rng, 0.03, 0.1)
     syllables = int(rng.integers(1, 5))
     edges = np.linspace(0, seconds, syllables + 1)
     for number in range(syllables):
         vowel = _VOWELS[int(rng.integers(len(_VOWELS)))]
         gate = np.clip((t - edges[number]) / 0.04, 0, 1) * np.clip((edges[number + 1] - t) / 0.05, 0, 1)
         for centre, gain in zip(vowel, (1, between(rng, 0.3, 0.9), between(rng, 0.1, 0.5)), strict=True):
-            voiced += gain * gate * band(source, centre * size * 0.93, centre * size * 1.07, order=1)
+            voiced += gain * gate * band(source, centre * size * (1 - width), centre * size * (1 + width), order=1)
         if chance(rng, 0.5):
             at = edges[number] + between(rng, 0, 0.03)
             burst = band(noise(rng, t.size), log_between(rng, 1500, 5000), None) * np.exp(-(((t - at) / 0.03) ** 2))
             voiced += between(rng, 0.01, 0.15) * burst
-    return voiced + 0.1 * source * swell(t, 0.02, 0.05)
+    return voiced + log_between(rng, 0.005, 0.1) * source * swell(t, 0.02, 0.05)
 
 
 def fx(rng: Rng) -> Sound:
