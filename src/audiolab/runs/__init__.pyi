@@ -1,5 +1,7 @@
 from .cluster import close_client as close_client
 from .cluster import get_client as get_client
+from .neighbours import Neighbours as Neighbours
+from .neighbours import similar as similar
 from .rebuilding import rebuild as rebuild
 from .rebuilding import rebuild_all as rebuild_all
 from .rebuilt import RebuildReport as RebuildReport
