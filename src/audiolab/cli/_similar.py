@@ -19,12 +19,20 @@ def similar(
     timbre: Annotated[float, typer.Option(help="Weight of the embedding.")] = 1.0,
     envelope: Annotated[float, typer.Option(help="Weight of how it rises and falls.")] = 0.0,
     pitch: Annotated[float, typer.Option(help="Weight of its pitch.")] = 0.0,
+    duplicates: Annotated[
+        bool, typer.Option("--duplicates", help="Find copies of one recording in the whole library instead.")
+    ] = False,
     library: LibraryOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Find the sounds of a library that are most like a sound or a file."""
+    """Find the sounds of a library that are most like a sound or a file, or that are one recording."""
     from audiolab.runs.neighbours import similar as run
 
+    if duplicates:
+        if what is not None:
+            fail("--duplicates looks through the library (or what --query finds); it takes no sound", 2)
+        _print_duplicates(library, query, as_json=as_json)
+        return
     if what is None:
         fail("name a sound or a file", 2)
     found = run(open_library(library), what, n, query=query, timbre=timbre, envelope=envelope, pitch=pitch)
@@ -40,3 +48,19 @@ def similar(
 def _tell(notes: Any) -> None:
     for note in notes:
         typer.echo(f"audiolab: {note}", err=True)
+
+
+def _print_duplicates(library: Path | None, query: str, *, as_json: bool) -> None:
+    from audiolab.runs.copies import duplicates
+
+    with bar("compare", quiet=as_json) as progress:
+        found = duplicates(open_library(library), query or "kind:sample", progress=progress)
+    if as_json:
+        print_json(found.to_dict())
+        return
+    for number, group in enumerate(found, start=1):
+        for copy in group.copies:
+            mark = "keep" if copy.keep else "    "
+            echo(f"{number:4}  {mark}  {copy.sound.id[:12]}  {copy.sound.name}  {', '.join(copy.differences)}".rstrip())
+    echo(f"{len(found)} groups of copies among {found.looked_at} sounds; nothing was deleted")
+    _tell(f"{name[:12]}: {why}" for name, why in found.left_out)
