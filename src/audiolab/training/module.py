@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
-from audiolab.training.network import DIMENSIONS, Trunk, to_decibels
+from audiolab.training.network import DIMENSIONS, Trunk
 from audiolab.training.settings import ClassifierConfig, ModelConfig, TrainingConfig
 
 __all__ = ["SHARPNESS", "ClassifierModule", "RunningMean"]
@@ -87,8 +87,8 @@ class ClassifierModule(lightning.LightningModule):
         return vectors, self.label_head(SHARPNESS * vectors), self.drum_head(SHARPNESS * vectors)
 
     def training_step(self, batch: tuple[Tensor, Tensor, Tensor], batch_idx: int) -> Tensor:  # noqa: D102
-        power, shares, drums = batch
-        _, labels, presence = self(to_decibels(power))
+        maps, shares, drums = batch
+        _, labels, presence = self(maps)
         loss_labels = functional.cross_entropy(labels, shares, label_smoothing=self.hparams["smoothing"])
         loss = loss_labels
         if self.drums:

@@ -117,7 +117,9 @@ def _peaks(rng: Rng, x: Sound) -> Sound:
     """Give noise the ragged spectrum of a plate: hundreds of narrow bumps and holes."""
     spectrum = np.fft.rfft(x)
     knots = int(rng.integers(40, 300))
-    ragged = np.interp(np.linspace(0, 1, spectrum.size), np.linspace(0, 1, knots), rng.normal(0, between(rng, 3, 9), knots))
+    ragged = np.interp(
+        np.linspace(0, 1, spectrum.size), np.linspace(0, 1, knots), rng.normal(0, between(rng, 3, 9), knots)
+    )
     return np.asarray(np.fft.irfft(spectrum * 10 ** (ragged / 20), x.size))
 
 

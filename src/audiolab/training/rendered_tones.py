@@ -1,4 +1,4 @@
-"""Rendered tones, voices and effects: subtractive, additive, frequency-modulated and plucked-string synthesis.
+"""Rendered tones and voices: subtractive, additive, frequency-modulated and plucked-string synthesis.
 
 Method: textbook models with every knob drawn at random: Karplus and Strong's plucked string (1983), Chowning's
 FM (1973), a pulse train through vowel formants, detuned saws through a moving filter.
@@ -26,7 +26,7 @@ from audiolab.training.rendering import (
     swell,
 )
 
-__all__ = ["TONES"]
+__all__ = ["TONES", "moving_lowpass"]
 
 Rng = np.random.Generator
 _VOWELS = (  # centres of the first three formants in hertz, after Peterson and Barney (1952)
@@ -52,7 +52,7 @@ def _chord(rng: Rng, f0: float, share: float) -> list[float]:
     return [f0 * 2 ** (s / 12) for s in steps]
 
 
-def _swept_filter(x: Sound, start: float, end: float, seconds: float) -> Sound:
+def moving_lowpass(x: Sound, start: float, end: float, seconds: float) -> Sound:
     """Move a lowpass: a few fixed ones faded into each other."""
     t = np.arange(x.size) / RATE
     place = 1 - np.exp(-t / max(seconds, 1e-3))
@@ -105,7 +105,7 @@ def bass(rng: Rng) -> Sound:
         spread = between(rng, 0, 0.006)
         wave = saw if chance(rng, 0.6) else square
         out = wave(phase(f0, t)) + wave(phase(f0 * (1 + spread), t)) + between(rng, 0, 1) * square(phase(f0 / 2, t))
-        out = _swept_filter(out, log_between(rng, 500, 6000), log_between(rng, 120, 800), log_between(rng, 0.03, 0.4))
+        out = moving_lowpass(out, log_between(rng, 500, 6000), log_between(rng, 120, 800), log_between(rng, 0.03, 0.4))
         out = out * (swell(t, 0.004, 0.03) if chance(rng, 0.4) else decay(t, seconds * ring, 0.002))
     return out
 
@@ -133,7 +133,7 @@ def synth(rng: Rng) -> Sound:
             out += square(phase(sweep, t), between(rng, 0.1, 0.5)) + saw(phase(sweep * 1.004, t))
     if kind != 2 or chance(rng, 0.3):
         edges = log_between(rng, 600, 14000), log_between(rng, 400, 9000)
-        out = _swept_filter(out, *edges, log_between(rng, 0.03, 0.6))
+        out = moving_lowpass(out, *edges, log_between(rng, 0.03, 0.6))
     shape = swell(t, log_between(rng, 0.002, 0.4), 0.05) if chance(rng, 0.5) else decay(t, seconds * 1.2, 0.002)
     return drive(out * shape, log_between(rng, 0.3, 3))
 
@@ -270,46 +270,6 @@ def vocal(rng: Rng) -> Sound:
     return voiced + log_between(rng, 0.005, 0.1) * source * swell(t, 0.02, 0.05)
 
 
-def fx(rng: Rng) -> Sound:
-    """Sweeps, risers, impacts, lasers, glitches, wind, reversed sounds."""
-    seconds = log_between(rng, 0.2, 2.0)
-    t = clock(seconds)
-    kind = int(rng.integers(7))
-    start, end = log_between(rng, 60, 8000), log_between(rng, 60, 8000)
-    if kind == 0:  # a laser or zap
-        f = end + (start - end) * np.exp(-t / log_between(rng, 0.02, 0.5))
-        out = (square if chance(rng, 0.5) else saw)(phase(f, t)) * decay(t, seconds)
-    elif kind == 1:  # noise through a moving filter
-        out = _swept_filter(noise(rng, t.size), max(start, 200), max(end, 200), seconds / 2) * swell(
-            t, seconds * between(rng, 0.05, 0.9), 0.1
-        )
-    elif kind == 2:  # an impact: a low boom and debris
-        boom = np.sin(2 * np.pi * phase(35 + 90 * np.exp(-t / 0.1), t)) * decay(t, seconds * 1.5)
-        out = boom + between(rng, 0.2, 1) * band(noise(rng, t.size), 100, log_between(rng, 1500, 9000)) * decay(
-            t, seconds
-        )
-    elif kind == 3:  # machine bleeps and glitches
-        step = max(200, int(log_between(rng, 0.01, 0.12) * RATE))
-        f = np.repeat(np.exp(rng.uniform(np.log(80), np.log(7000), t.size // step + 1)), step)[: t.size]
-        gate = np.repeat(rng.random(t.size // step + 1) > 0.25, step)[: t.size]
-        out = square(phase(f, t)) * gate
-    elif kind == 4:  # ring modulation drone
-        out = saw(phase(start / 4, t)) * np.sin(
-            2 * np.pi * phase(end + 0.5 * end * np.sin(2 * np.pi * between(rng, 0.5, 12) * t), t)
-        )
-        out = out * swell(t, 0.05, 0.1)
-    elif kind == 5:  # wind, scratches, crackle
-        rate = between(rng, 0.5, 25)
-        out = band(noise(rng, t.size), start * 0.7, start * 1.6, order=1) * (
-            1 + np.sin(2 * np.pi * rate * t + rng.random())
-        )
-        out += (rng.random(t.size) < between(rng, 0, 0.01)) * noise(rng, t.size) * 2
-    else:  # something struck, backwards
-        out = band(noise(rng, t.size), log_between(rng, 100, 2500), None, order=1) * decay(t, seconds * 1.3)
-        out = out[::-1].copy()
-    return drive(out, log_between(rng, 0.3, 5)) if chance(rng, 0.4) else out
-
-
 TONES = {
     "bass": (bass,),
     "synth": (synth,),
@@ -318,6 +278,5 @@ TONES = {
     "strings": (strings,),
     "brass": (brass,),
     "vocal": (vocal,),
-    "fx": (fx,),
 }
 """Makers by label; one of them is drawn for each sound."""

@@ -56,6 +56,8 @@ class TrainingConfig(BaseModel):
     ema_decay: Annotated[float, Field(ge=0, lt=1, description="Of the weights' running mean; 0: the last ones")] = 0.0
     together: Annotated[float, Field(ge=0, le=1, description="Share of sounds mixed with a second one")] = 0.4
     bleed: Annotated[float, Field(ge=0, le=1, description="Share of sounds with another one in the background")] = 0.3
+    warp: Annotated[float, Field(ge=0, le=0.5, description="How far maps are stretched; 0 leaves them alone")] = 0.0
+    mixup: Annotated[float, Field(ge=0, description="Parameter of the blending of maps; 0 blends none")] = 0.0
 
 
 class UnknownConfig(BaseModel):
@@ -99,7 +101,7 @@ class ClassifierConfig(BaseModel):
 
 
 _OPTIMIZING = ("learning_rate", "weight_decay", "smoothing", "drum_weight", "ema_decay")
-_BATCHES = ("batches", "batch_size", "together", "bleed")
+_BATCHES = ("batches", "batch_size", "together", "bleed", "warp", "mixup")
 _SOUNDS = ("labels", "drums", "linked", "folds", "seed", "rendered", "variants")
 PLACES: Mapping[str, tuple[str, ...]] = {
     "seed_everything": ("training", "seed"),
