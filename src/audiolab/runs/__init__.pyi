@@ -1,5 +1,6 @@
 from .cluster import close_client as close_client
 from .cluster import get_client as get_client
+from .labelled import labelled as labelled
 from .rebuilding import rebuild as rebuild
 from .rebuilding import rebuild_all as rebuild_all
 from .rebuilt import RebuildReport as RebuildReport
@@ -11,3 +12,5 @@ from .recipe import recipe_names as recipe_names
 from .report import RunReport as RunReport
 from .run import Run as Run
 from .run import process as process
+from .teaching import Taught as Taught
+from .teaching import teach as teach
