@@ -13,7 +13,8 @@ from audiolab.audio import open_source
 from audiolab.config import get_settings
 from audiolab.errors import ParameterError
 from audiolab.library import Library
-from audiolab.runs import labelled, teach
+from audiolab.runs import teach
+from audiolab.runs.labelled import labelled
 from audiolab.stages.classification import get_encoder, get_head
 from audiolab.stages.classification.shelf import current, entries
 

@@ -1,6 +1,7 @@
 from .cluster import close_client as close_client
 from .cluster import get_client as get_client
-from .labelled import labelled as labelled
+from .proposals import Proposals as Proposals
+from .proposals import uncertain as uncertain
 from .rebuilding import rebuild as rebuild
 from .rebuilding import rebuild_all as rebuild_all
 from .rebuilt import RebuildReport as RebuildReport
@@ -10,6 +11,8 @@ from .recipe import Step as Step
 from .recipe import Where as Where
 from .recipe import recipe_names as recipe_names
 from .report import RunReport as RunReport
+from .retagging import Retagging as Retagging
+from .retagging import retag as retag
 from .run import Run as Run
 from .run import process as process
 from .teaching import Taught as Taught
