@@ -28,7 +28,7 @@ from audiolab.training.rendered_drums import DRUMS
 from audiolab.training.rendered_tones import TONES
 from audiolab.training.settings import ClassifierConfig
 
-__all__ = ["RENDERED", "Batches", "Sounds", "collect", "rendered_entries", "render", "waveform"]
+__all__ = ["RENDERED", "Batches", "Sounds", "collect", "render", "rendered_entries", "waveform"]
 
 RENDERED = "rendered"
 """Source name of sounds that code made."""

@@ -23,7 +23,7 @@ from audiolab.training.module import ClassifierModule
 from audiolab.training.settings import ClassifierConfig
 from audiolab.training.sound_data import SoundData
 
-__all__ = ["Judged", "fit", "judge", "make_trainer"]
+__all__ = ["Judged", "fit", "judge", "make_trainer", "quieten"]
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,7 @@ def fit(
     """
     if held_out is not None and not held_out.entries:
         held_out = None
+    quieten()
     lightning.seed_everything(config.training_seed, workers=True, verbose=False)
     module = ClassifierModule.of(config).to(memory_format=torch.channels_last)
     callbacks: list[Any] = [_Seed(config.training_seed)]
@@ -119,20 +120,27 @@ def make_trainer(config: ClassifierConfig, *, callbacks: Sequence[Any] = (), **o
     ParameterError
         If Lightning has no such option or does not take its value.
     """
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    ours = {
-        "accelerator": "auto", "devices": 1, "enable_checkpointing": False, "enable_progress_bar": False,
+    quieten()
+    ours: dict[str, Any] = {
+        "accelerator": "auto", "devices": 1, "enable_progress_bar": False,
         "enable_model_summary": False, "num_sanity_val_steps": 0, "log_every_n_steps": 20,
     }  # fmt: skip
     given = {name: value for name, value in config.trainer.items() if value is not None}
     try:
         made = _made(given)
         mine = made.pop("callbacks", None) or []
-        mine = mine if isinstance(mine, list) else [mine]
-        merged = ours | made | options
-        return lightning.Trainer(max_epochs=config.training.epochs, callbacks=[*mine, *callbacks], **merged)
+        every = [*(mine if isinstance(mine, list) else [mine]), *callbacks]
+        keeps = any(isinstance(callback, Checkpoint) for callback in every)
+        merged = ours | {"enable_checkpointing": keeps} | made | options
+        return lightning.Trainer(max_epochs=config.training.epochs, callbacks=every, **merged)
     except (TypeError, ValueError, lightning.fabric.utilities.exceptions.MisconfigurationException) as error:
         raise ParameterError(f"trainer: {error}") from None
+
+
+def quieten() -> None:
+    """Let Lightning say only what is wrong."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _made(given: dict[str, Any]) -> dict[str, Any]:
@@ -141,8 +149,8 @@ def _made(given: dict[str, Any]) -> dict[str, Any]:
         return dict(given)
     parser = _parser()
     whole = parser.parse_object({"trainer": given})
-    return {name: whole_value for name, whole_value in vars(parser.instantiate_classes(whole).trainer).items()
-            if name in given}  # fmt: skip
+    made = vars(parser.instantiate_classes(whole).trainer)
+    return {name: made[name] for name in given}
 
 
 @cache

@@ -50,6 +50,7 @@ class ClassifierModule(lightning.LightningModule):
         self,
         labels: list[str],
         drums: dict[str, list[str]],
+        *,
         width: int = _MODEL.width,
         dropout: float = _MODEL.dropout,
         learning_rate: float = _TRAINING.learning_rate,

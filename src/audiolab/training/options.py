@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import io
-import logging
 import sys
 import warnings
 from collections.abc import Sequence
@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from lightning import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from audiolab.config import find_config
 from audiolab.errors import ParameterError
+from audiolab.training.fitting import quieten
 from audiolab.training.module import ClassifierModule
 from audiolab.training.settings import ClassifierConfig, from_layout
 from audiolab.training.sound_data import SoundData
@@ -46,6 +48,14 @@ class TrainingCLI(LightningCLI):
         parser.add_argument("--calibration.unknown_precision", type=float, default=0.7, help=unknown)
         loops = "Rendered loops that the drum head is fitted on again; 0 keeps the training's."
         parser.add_argument("--calibration.loops", type=int, default=0, help=loops)
+
+    def before_instantiate_classes(self) -> None:
+        """Check ranges, and what options mean together."""
+        dumped = self.parser.dump(self.config, skip_none=True, skip_link_targets=True, format="yaml")
+        self.document = {key: value for key, value in yaml.safe_load(dumped).items() if key != "config"}
+        plain = inspect.signature(Trainer).parameters
+        told = {k: v for k, v in self.document["trainer"].items() if k == "max_epochs" or v != plain[k].default}
+        self.checked = from_layout(self.document | {"trainer": told}, "training options")
 
     def instantiate_classes(self) -> None:
         """Check that the classes take their arguments; runs make modules and trainers of their own, one a fold."""
@@ -82,7 +92,7 @@ def read_options(arguments: Sequence[str], configs: Sequence[str | Path] = ("def
         sys.argv = before[:1]  # LightningCLI takes a list of arguments beside a command line for a mistake
         with warnings.catch_warnings(), contextlib.redirect_stderr(out):
             warnings.simplefilter("ignore")
-            logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+            quieten()
             cli = TrainingCLI(
                 ClassifierModule, SoundData, run=False, args=line, save_config_callback=None,
                 trainer_defaults={"accelerator": "auto", "devices": 1}, seed_everything_default=2026,
@@ -90,15 +100,15 @@ def read_options(arguments: Sequence[str], configs: Sequence[str | Path] = ("def
             )  # fmt: skip
     except ArgumentError as error:
         raise ParameterError(f"training options: {_plainly(str(error))}") from None
+    except ParameterError:
+        raise
     except (TypeError, ValueError) as error:
         raise ParameterError(f"training options: {_plainly(str(error))}") from None
     finally:
         sys.argv = before
-    resolved = cli.parser.dump(cli.config, skip_none=True, skip_link_targets=True, format="yaml")
-    document = {key: value for key, value in yaml.safe_load(resolved).items() if key != "config"}
-    names = ", ".join(file.name for file in files)
-    what = document.get("data", {}).get("what")
-    return Options(from_layout(document, names), what, yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
+    document = cli.document
+    resolved = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+    return Options(cli.checked, document.get("data", {}).get("what"), resolved)
 
 
 def _read(file: Path) -> None:
@@ -106,9 +116,9 @@ def _read(file: Path) -> None:
     try:
         document: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ParameterError(f"{file.name!r} is not a classifier configuration: {error}") from None
+        raise ParameterError(f"{file.name} is no classifier configuration: {error}") from None
     if not isinstance(document, dict):
-        raise ParameterError(f"{file.name!r} is not a classifier configuration: it holds no sections")
+        raise ParameterError(f"{file.name} is no classifier configuration: it holds no sections")
 
 
 def _plainly(message: str) -> str:

@@ -125,7 +125,7 @@ def from_layout(document: Any, name: str = "configuration") -> ClassifierConfig:
         If an option is unknown or out of range, or the drum head names labels that there are not.
     """
     if not isinstance(document, Mapping) or not {"data", "model"} & set(document):
-        raise ParameterError(f"{name!r} is not a classifier configuration: it has no sections data and model")
+        raise ParameterError(f"{name} is no classifier configuration: it has no sections data and model")
     fields: dict[str, Any] = {}
     trainer = _trainer()
     for option, value in _options(document):
@@ -140,19 +140,19 @@ def from_layout(document: Any, name: str = "configuration") -> ClassifierConfig:
         elif option not in _ELSEWHERE:
             near = difflib.get_close_matches(option, PLACES, 1, 0.5)
             hint = f"; did you mean {near[0]}?" if near else ""
-            raise ParameterError(f"{name!r} is not a classifier configuration: no option {option!r}{hint}")
+            raise ParameterError(f"{name}: no option {option!r}{hint}")
     if fields.get("training", {}).get("epochs") is None:
         fields.get("training", {}).pop("epochs", None)
     try:
         config = ClassifierConfig.model_validate(fields | {"trainer": trainer})
     except ValidationError as error:
         said = "; ".join(f"{_option_of(e['loc'])}: {e['msg']}" for e in error.errors())
-        raise ParameterError(f"{name!r} is not a classifier configuration: {said}") from None
+        raise ParameterError(f"{name}: {said}") from None
     stray = {label for labels in config.drums.values() for label in labels} - set(config.labels)
     if stray:
-        raise ParameterError(f"{name!r}: the drum head names labels that there are not: {', '.join(sorted(stray))}")
+        raise ParameterError(f"{name}: the drum head names labels that there are not: {', '.join(sorted(stray))}")
     if len(set(config.labels)) < len(config.labels):
-        raise ParameterError(f"{name!r} names a label twice")
+        raise ParameterError(f"{name} names a label twice")
     return config
 
 
@@ -184,7 +184,7 @@ def load_config(name: str | Path = "default") -> ClassifierConfig:
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ParameterError(f"{path.name!r} is not a classifier configuration: {error}") from None
+        raise ParameterError(f"{path.name} is no classifier configuration: {error}") from None
     return from_layout(document, path.name)
 
 

@@ -55,6 +55,7 @@ class SoundData(lightning.LightningDataModule):
         self,
         labels: list[str],
         drums: dict[str, list[str]],
+        *,
         what: str | None = None,
         linked: list[list[str]] = [],  # noqa: B006  (never changed; jsonargparse shows it)
         folds: int = _DEFAULTS["folds"],

@@ -75,7 +75,9 @@ def split_folds(entries: Sequence[Entry], config: ClassifierConfig) -> Split:
     order = {name: number for number, name in enumerate(sorted(set(names), key=lambda n: (zlib.crc32(n.encode()), n)))}
     folds = min(config.folds, len(order))
     if folds < 2:
-        raise ParameterError(f"{len(entries)} sounds of one group cannot be split into a part to learn from and one to test")
+        raise ParameterError(
+            f"{len(entries)} sounds of one group cannot be split into a part to learn from and one to test"
+        )
     how = (
         f"at random (near-duplicates together), because all sounds are of one source, {entries[0].source!r}: "
         "scores flatter, sounds of another source will do worse"
@@ -121,7 +123,8 @@ def prepare_entries(
     ours = [entry for entry in entries if entry.ships]
     if not ours:
         raise ParameterError(
-            "there is no sound to learn from" + (": all are marked may_ship = no, for measuring only" if entries else "")
+            "there is no sound to learn from"
+            + (": all are marked may_ship = no, for measuring only" if entries else "")
         )
     maps = work / "maps" if work else None
     made = rendered_entries(config)
