@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from audiolab.errors import AudiolabError, RunError
 from audiolab.library import Library, Record
+from audiolab.library.folding import fold_again
 from audiolab.runs.graph import spec_of
 from audiolab.runs.jobs import JobSpec
 from audiolab.runs.keys import result_key
@@ -103,10 +104,12 @@ def embed_missing(
 
 
 def _do(library: Library, spec: JobSpec) -> None:
-    if library.has_result(spec.key):
-        library.reuse(spec.key)
-        return
-    outcome = run_job(spec, lambda key, done, total: None)
-    if outcome.status != "done":
-        raise RunError(outcome.why)
-    library.fold(Record.read(library.record_path(spec.key)))
+    """Do a job, or write the rows of its result again if it was done before."""
+    known = library.has_result(spec.key) and library.record_path(spec.key).exists()
+    if not known:
+        outcome = run_job(spec, lambda key, done, total: None)
+        if outcome.status != "done":
+            raise RunError(outcome.why)
+    record = Record.read(library.record_path(spec.key))
+    if not library.fold(record):
+        fold_again(library.store, library.media, record)

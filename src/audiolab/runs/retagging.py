@@ -19,7 +19,6 @@ from audiolab.errors import ParameterError
 from audiolab.library import Library, Record, SoundList
 from audiolab.library.labels import Place, denied_labels, places_of
 from audiolab.library.rechoosing import Counting, all_vectors, counting_results, replace_results
-from audiolab.library.scratch import scratch_folder
 from audiolab.library.tables import html_table
 from audiolab.runs.embedding_missing import embed_missing
 from audiolab.runs.jobs import JobSpec, SoundSpec
@@ -106,8 +105,7 @@ class Retagging:
     @property
     def sounds(self) -> SoundList:
         """The samples whose label changes."""
-        with self.library.store.transaction(write=False):
-            rows = [self.library.sound_row(change.id) for change in self.changes]
+        rows = [self.library.sound_row(change.id) for change in self.changes]
         return SoundList(self.library, rows, "sounds with another label")
 
     def apply(self, progress: Progress = no_progress) -> Retagging:
@@ -343,27 +341,26 @@ def _made(
     plan: Retagging, model: Model, rows: dict[str, int], vectors: NDArray[np.float32], progress: Progress
 ) -> Iterator[tuple[str, Record]]:
     library, stage, head = plan.library, Classify(), get_head(model)
-    with scratch_folder(library.tmp_dir, "retag") as scratch:
-        for done, unit in enumerate(plan.units):
-            progress(done, len(plan.units))
-            started = time.perf_counter()
-            params = _params(unit)
-            kinds = [item["kind"] for item in unit.document["items"]]
-            mine = vectors[[rows[sound_id] for sound_id in unit.sounds]]
-            results = results_of([""] * len(kinds), mine, kinds, head, _below(unit, head))
-            resolved = stage.resolve_as_then(params, model.weights)
-            given = params.model_dump(mode="json")
-            spec = JobSpec(
-                run="",
-                key=result_key(
-                    sounds=list(unit.sounds), stage=stage.name, version=stage.version, params=given,
-                    engine=resolved.engine, weights=resolved.weights, needs={},
-                ),
-                library=str(library.path), stage=stage.name, version=stage.version, params=given,
-                engine=resolved.engine, weights=resolved.weights, profile=resolved.profile, notes=(_NOTE,),
-                sound_id=unit.sound_id, set_id=unit.set_id,
-                sounds=tuple(SoundSpec(i, i, "", "sample", None, "") for i in unit.sounds), needs={},
-            )  # fmt: skip
-            seconds = time.perf_counter() - started
-            yield unit.key, make_record(spec, output_of(results, model), library.media, scratch, seconds)
-        progress(len(plan.units), len(plan.units))
+    for done, unit in enumerate(plan.units):
+        progress(done, len(plan.units))
+        started = time.perf_counter()
+        params = _params(unit)
+        kinds = [item["kind"] for item in unit.document["items"]]
+        mine = vectors[[rows[sound_id] for sound_id in unit.sounds]]
+        results = results_of([""] * len(kinds), mine, kinds, head, _below(unit, head))
+        resolved = stage.resolve_as_then(params, model.weights)
+        given = params.model_dump(mode="json")
+        spec = JobSpec(
+            run="",
+            key=result_key(
+                sounds=list(unit.sounds), stage=stage.name, version=stage.version, params=given,
+                engine=resolved.engine, weights=resolved.weights, needs={},
+            ),
+            library=str(library.path), stage=stage.name, version=stage.version, params=given,
+            engine=resolved.engine, weights=resolved.weights, profile=resolved.profile, notes=(_NOTE,),
+            sound_id=unit.sound_id, set_id=unit.set_id,
+            sounds=tuple(SoundSpec(i, i, "", "sample", None, "") for i in unit.sounds), needs={},
+        )  # fmt: skip
+        seconds = time.perf_counter() - started
+        yield unit.key, make_record(spec, output_of(results, model), library.media, library.tmp_dir, seconds)
+    progress(len(plan.units), len(plan.units))
