@@ -8,12 +8,12 @@ import shutil
 
 import pytest
 from sqlalchemy import delete
-from taught_library import HITS, LOOSE, make_library, recipe, samples_by_song
+from taught_library import HITS, LOOSE, make_library, recipe, run_here, samples_by_song
 
 from audiolab.errors import CatalogError, ModelError, ParameterError
 from audiolab.library import Library
 from audiolab.library.models import VectorRow
-from audiolab.runs import process, rebuild, retag, uncertain
+from audiolab.runs import rebuild, retag, uncertain
 from audiolab.stages.classification import get_head
 from audiolab.stages.classification.shelf import put, set_current
 
@@ -21,20 +21,9 @@ ALL = 2 * len(HITS) + len(LOOSE)
 
 
 @pytest.fixture(scope="module")
-def client():
-    from distributed import Client, LocalCluster
-
-    with (
-        LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address="127.0.0.1:0") as cluster,
-        Client(cluster, set_as_default=False) as made,
-    ):
-        yield made
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory, client):
+def template(tmp_path_factory):
     folder = tmp_path_factory.mktemp("template")
-    make_library(folder, client).close()
+    make_library(folder).close()
     return folder / "library"
 
 
@@ -149,15 +138,14 @@ def test_undo_and_redo_are_one_action(library):
     assert library.fsck(deep=True).clean
 
 
-def test_a_later_run_finds_what_retag_left_and_retag_is_refused_its_way_back(library, client):
+def test_a_later_run_finds_what_retag_left_and_then_the_way_back_is_refused(library):
     mine = renamed(kick="thump")
     set_current(mine)
     done = retag(library, dry_run=False)
     songs = list(library.songs)
-    report = process(songs, recipe(len(HITS)), client=client).wait(120)
-    assert report.counts == {"reused": 3 * len(songs)}, str(report)
-    back = process(songs, recipe(len(HITS)), params={"classify": {"model": "shipped"}}, client=client).wait(120)
-    assert back.status == "done"
+    assert run_here(library, songs, recipe(len(HITS))) == {"reused": 3 * len(songs)}
+    back = run_here(library, songs, recipe(len(HITS)), {"classify": {"model": "shipped"}})
+    assert back == {"reused": 3 * len(songs)}
     assert "thump" not in {sample.label for samples in samples_by_song(library) for sample in samples}
     with pytest.raises(CatalogError, match="classified anew since"):
         done.roll_back()
