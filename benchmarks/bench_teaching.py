@@ -9,6 +9,7 @@ import argparse
 import dataclasses
 import hashlib
 import json
+import os
 import tempfile
 import time
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 import soundfile as sf
 
+from audiolab.config import get_settings
 from audiolab.library import Library, Record
 from audiolab.library.ids import view_id
 from audiolab.runs import retag, uncertain
@@ -76,6 +78,8 @@ def main() -> None:
         return result
 
     with tempfile.TemporaryDirectory() as folder:
+        os.environ["AUDIOLAB_MODELS_DIR"] = str(Path(folder) / "models")  # a shelf of its own
+        get_settings.cache_clear()
         library = timed("making the library", lambda: make(Path(folder), options.sounds, options.set))
         head = get_head("shipped")
         changed = dataclasses.replace(head, bias=head.bias + np.linspace(-0.5, 0.5, head.bias.size, dtype=np.float32))

@@ -341,6 +341,7 @@ def _made(
     plan: Retagging, model: Model, rows: dict[str, int], vectors: NDArray[np.float32], progress: Progress
 ) -> Iterator[tuple[str, Record]]:
     library, stage, head = plan.library, Classify(), get_head(model)
+    resolved = stage.resolve_as_then(ClassifyParams(), model.weights)
     for done, unit in enumerate(plan.units):
         progress(done, len(plan.units))
         started = time.perf_counter()
@@ -348,7 +349,6 @@ def _made(
         kinds = [item["kind"] for item in unit.document["items"]]
         mine = vectors[[rows[sound_id] for sound_id in unit.sounds]]
         results = results_of([""] * len(kinds), mine, kinds, head, _below(unit, head))
-        resolved = stage.resolve_as_then(params, model.weights)
         given = params.model_dump(mode="json")
         spec = JobSpec(
             run="",

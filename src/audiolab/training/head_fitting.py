@@ -176,7 +176,8 @@ def fit_head(
     )
     truth = np.array([prior.labels.index(word) for word in words])
     mine = [group for group, used in zip(groups, keep, strict=True) if used]
-    merged = np.array([list(dict.fromkeys(mine)).index(group) for group in mine], np.int64)
+    numbers = {group: number for number, group in enumerate(dict.fromkeys(mine))}
+    merged = np.array([numbers[group] for group in mine], np.int64)
     weight, bias = _fit(x, truth, sure, prior)
     logits, scored = _out_of_group(x, truth, sure, merged, prior)
     temperature = _temperature(logits[scored], truth[scored], settings.trust)
