@@ -196,7 +196,7 @@ def fit_head(
         groups={word: len({g for g, w in zip(merged, words, strict=True) if w == word}) for word in sorted(set(words))},
         new_labels=new,
         left_out=tuple(left_out),
-        unscored=tuple(sorted({word for word, seen in zip(words, scored, strict=True) if not seen})),
+        unscored=tuple(sorted(set(words) - {word for word, seen in zip(words, scored, strict=True) if seen})),
         before=_scores(before[scored], truth[scored]),
         after=_scores(after[scored], truth[scored]),
         per_label=_per_label(before[scored], after[scored], truth[scored], prior.labels),
