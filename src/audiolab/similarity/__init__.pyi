@@ -1,9 +1,17 @@
 from .aspects import envelope_closeness as envelope_closeness
 from .aspects import pitch_closeness as pitch_closeness
+from .comparing import Verdict as Verdict
+from .comparing import compare_recordings as compare_recordings
+from .grouping import group_pairs as group_pairs
 from .index import BRUTE_FORCE_LIMIT as BRUTE_FORCE_LIMIT
 from .index import Hits as Hits
 from .index import VectorIndex as VectorIndex
 from .index import measure_recall as measure_recall
+from .maps import MapResult as MapResult
+from .maps import fit_map as fit_map
+from .maps import place_by_neighbours as place_by_neighbours
+from .measures import label_agreement as label_agreement
+from .measures import trustworthiness as trustworthiness
 from .space import Point as Point
 from .space import Space as Space
 from .space import Weights as Weights
