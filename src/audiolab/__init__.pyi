@@ -8,4 +8,5 @@ from .runs import Run as Run
 from .runs import duplicates as duplicates
 from .runs import process as process
 from .runs import similar as similar
+from .runs import takes as takes
 from .widgets import show as show

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from audiolab.cli._app import JsonOption, LibraryOption, app, bar, echo, fail, open_library, print_json
+from audiolab.cli._find import SoundName
 
 __all__: list[str] = []
 
@@ -88,3 +89,29 @@ def map_(
     if written:
         echo(written)
     _tell([made.about["note"]] if made.about["note"] else [])
+
+
+@app.command()
+def takes(
+    song: SoundName,
+    choose: Annotated[str | None, typer.Option(help="A sample that is to be the best take of its drum.")] = None,
+    library: LibraryOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find the hits of each drum of a song and mark the best take; the others are its round-robins."""
+    from audiolab.runs.best_takes import takes as run
+
+    opened = open_library(library)
+    if choose is not None:
+        opened.choose_take(opened.sound(choose))
+    found = run(opened.sound(song))
+    if as_json:
+        print_json(found.to_dict())
+        return
+    for group in found:
+        first = group.takes[0]
+        echo(f"{group.name:16} {len(group.takes):4} takes, best {first.sound.id[:12]} {first.sound.name} "
+             f"(quality {first.quality:.2f})")  # fmt: skip
+    echo(f"{len(found)} drums of {found.song.name}")
+    if found.left_out:
+        _tell([f"{len(found.left_out)} samples were left out: {found.left_out[0][1]}"])

@@ -1,3 +1,5 @@
+from .best_takes import Takes as Takes
+from .best_takes import takes as takes
 from .cluster import close_client as close_client
 from .cluster import get_client as get_client
 from .copies import Duplicates as Duplicates

@@ -1,5 +1,6 @@
 from .aspects import envelope_closeness as envelope_closeness
 from .aspects import pitch_closeness as pitch_closeness
+from .clusters import cluster_takes as cluster_takes
 from .comparing import Verdict as Verdict
 from .comparing import compare_recordings as compare_recordings
 from .grouping import group_pairs as group_pairs
