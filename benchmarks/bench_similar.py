@@ -3,8 +3,8 @@
     python benchmarks/bench_similar.py [--data DIR] [--mdb DIR] [--count 100000] [--only speed,labels,...] [--json FILE]
 
 `--data` is the folder of labelled one-shots with its manifest.csv (default: AUDIOLAB_ONESHOTS, else
-../shared/data/oneshots); without it only `speed` runs, on random clusters. Every number is of the encoder in use, which is
-named in the first line.
+../shared/data/oneshots); without it only `speed` runs, on random clusters. Every number is of the encoder in use,
+which is named in the first line.
 """
 
 from __future__ import annotations
@@ -57,9 +57,11 @@ class Data:
     vectors: Matrix
 
     def column(self, name: str) -> NDArray[np.str_]:
+        """Give one column of the manifest."""
         return np.asarray([row[name] for row in self.rows])
 
     def same_recording(self, first: int, second: int) -> bool:
+        """Say whether the manifest takes two sounds for one recording."""
         group = self.rows[first]["dup_group"]
         return bool(group) and group == self.rows[second]["dup_group"]
 
@@ -133,7 +135,7 @@ def speed(data: Data | None, count: int) -> dict[str, Any]:
         found[engine] = {"build_s": built, **timed, "recall_at_10": measure_recall(index, rows[:100].tolist(), 10)}
         if engine == "numpy":
             mask = np.random.default_rng(2).random(count) < 0.1
-            masked = timing(lambda row, index=index: index.search(vectors[row], 20, allowed=mask), rows)
+            masked = timing(lambda row, index=index, mask=mask: index.search(vectors[row], 20, allowed=mask), rows)
             found["numpy, a tenth allowed"] = masked
             rng = np.random.default_rng(3)
             space = Space(index, rng.standard_normal((count, 21)).astype(np.float32),
@@ -266,7 +268,8 @@ def duplicates(data: Data, every: int) -> dict[str, Any]:
             for row, sound in zip(rows, made, strict=True)
         ])  # fmt: skip
         found[f"recall, {name}"] = {
-            "proposed": float(proposed.mean()), "agreed": float(agreed.mean()), "both": float((proposed & agreed).mean()),
+            "proposed": float(proposed.mean()), "agreed": float(agreed.mean()),
+            "both": float((proposed & agreed).mean()),
         }  # fmt: skip
         right, total = right + int((proposed & agreed).sum()), total + len(rows)
     wrong, looked, some = takes_taken_for_copies(data, prepared, floor, every)
@@ -329,7 +332,7 @@ def map_(data: Data) -> dict[str, Any]:
 
 
 def takes(mdb: Path) -> dict[str, Any]:
-    """Hits of real drum stems, cut at their true onsets: are hits that lie near each other of one class?
+    """Cut real drum stems at their true onsets, and say whether hits that are put together are of one class.
 
     Only hits with one class at one time count. Recall is over pairs of one class in one song, which may be several
     drums (toms, open and closed hats), so it is a lower bound.
