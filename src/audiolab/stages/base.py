@@ -230,6 +230,13 @@ class Stage(ABC):
         """
         return Resolved(params)
 
+    def resolve_as_then(self, params: Params, weights: str | None) -> Resolved:
+        """Decide as it was decided when a result was made with these weights, so that it can be made again.
+
+        By default what `resolve` says; stages whose weights a user changes look for those of then.
+        """
+        return self.resolve(params)
+
     def needs_for(self, params: Params) -> tuple[Need, ...]:
         """Say which earlier results matter with these parameters (resolved or not); by default all of `needs`.
 

@@ -7,17 +7,17 @@ repository. Sources that share recordings stay on one side of a split, always.
 from __future__ import annotations
 
 import csv
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audiolab.errors import ParameterError
 
-__all__ = ["Entry", "check_no_leak", "fold_numbers", "link_groups", "read_manifest"]
+__all__ = ["Entry", "Reading", "check_no_leak", "fold_numbers", "link_groups", "read_labelled", "read_manifest"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,42 +38,140 @@ class Entry:
         return self.may_ship != "no"
 
 
-def read_manifest(path: str | Path, *, labels: Iterable[str]) -> list[Entry]:
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A labelled set as it was found, and what of it cannot be used."""
+
+    entries: tuple[Entry, ...]
+    left_out: tuple[str, ...] = ()
+    """One line for each file or row that is not there, and why."""
+
+
+@overload
+def read_manifest(path: str | Path, *, labels: Iterable[str], strict: Literal[True] = True) -> list[Entry]: ...
+
+
+@overload
+def read_manifest(path: str | Path, *, labels: Iterable[str], strict: Literal[False]) -> Reading: ...
+
+
+def read_manifest(path: str | Path, *, labels: Iterable[str], strict: bool = True) -> list[Entry] | Reading:
     """Read a manifest.
+
+    Parameters
+    ----------
+    path : path
+        A CSV file, or a folder that holds manifest.csv.
+    labels : iterable of str
+        Labels that may stand in it.
+    strict : bool
+        Whether anything wrong with a row is an error. If not, the row is left out and named in the result.
+
+    Returns
+    -------
+    list of Entry, or Reading if not `strict`
 
     Raises
     ------
     ParameterError
-        If a column, a file or a label is unknown; the message lists the first few.
+        If a column, a file or a label is unknown (the message lists the first few), or nothing is left.
     """
     path = Path(path)
     if path.is_dir():
         path = path / "manifest.csv"
     if not path.is_file():
         raise ParameterError(f"{str(path)!r} does not exist; a manifest is a CSV with path, source and label")
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        missing = {"path", "source", "label"} - set(reader.fieldnames or ())
-        if missing:
-            raise ParameterError(f"{path.name!r} lacks the columns {', '.join(sorted(missing))}")
-        rows = list(reader)
-    entries = [
-        Entry(
-            path.parent / row["path"], row["source"], row["label"], row.get("licence") or "",
-            row.get("may_ship") or "yes", row.get("dup_group") or "", row.get("repository") or "",
-        )
-        for row in rows
-    ]  # fmt: skip
+    rows = _rows(path)
     known = set(labels)
-    odd = Counter(entry.label for entry in entries if entry.label not in known)
+    good: list[Entry] = []
+    odd: list[str] = []
+    absent: list[str] = []
+    left_out: list[str] = []
+    seen: dict[Path, str] = {}
+    for number, row in enumerate(rows, start=2):
+        cell = {name: (value or "").strip() for name, value in row.items() if isinstance(name, str)}
+        where, label, source = cell["path"], cell["label"], cell["source"]
+        if not (where and label and source):
+            left_out.append(f"line {number}: path, source or label is empty")
+            continue
+        entry = Entry(
+            path.parent / where, source, label, cell.get("licence", ""),
+            cell.get("may_ship") or "yes", cell.get("dup_group", ""), cell.get("repository", ""),
+        )  # fmt: skip
+        if label not in known:
+            odd.append(label)
+            left_out.append(f"line {number}: {where}: {label!r} is no label that there is")
+        elif "\0" in where or not entry.path.is_file():
+            absent.append(entry.path.name)
+            left_out.append(f"line {number}: {where}: no such file")
+        elif seen.get(entry.path, label) != label:
+            left_out.append(f"line {number}: {where}: was {seen[entry.path]!r} in a line above, {label!r} here")
+        else:
+            good.append(entry)
+        seen.setdefault(entry.path, label)
+    if strict:
+        _refuse(path.name, odd, absent, left_out)
+    if not good:
+        first = f", such as {left_out[0]}" if left_out else ""
+        raise ParameterError(f"{path.name!r} holds no sounds that can be used{first}")
+    return good if strict else Reading(tuple(good), tuple(left_out))
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            missing = {"path", "source", "label"} - set(reader.fieldnames or ())
+            if missing:
+                raise ParameterError(f"{path.name!r} lacks the columns {', '.join(sorted(missing))}")
+            return list(reader)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ParameterError(f"{path.name!r} is not a CSV file in UTF-8: {error}") from None
+
+
+def _refuse(name: str, odd: Sequence[str], absent: Sequence[str], left_out: Sequence[str]) -> None:
     if odd:
-        raise ParameterError(f"{path.name!r} has labels outside the taxonomy: {', '.join(sorted(odd))}; add them there")
-    absent = [entry.path.name for entry in entries if not entry.path.is_file()]
+        raise ParameterError(f"{name!r} has labels outside the taxonomy: {', '.join(sorted(set(odd)))}; add them there")
     if absent:
-        raise ParameterError(f"{len(absent)} files of {path.name!r} do not exist, such as {absent[:3]}")
-    if not entries:
-        raise ParameterError(f"{path.name!r} holds no sounds")
-    return entries
+        raise ParameterError(f"{len(absent)} files of {name!r} do not exist, such as {list(absent[:3])}")
+    if left_out:
+        raise ParameterError(f"{name!r}: {left_out[0]} ({len(left_out)} such lines)")
+
+
+def read_labelled(what: str | Path, labels: Iterable[str]) -> Reading:
+    """Read labelled sounds from a manifest, a folder that holds manifest.csv, or a tree of folders named by labels.
+
+    Parameters
+    ----------
+    what : path
+        A CSV file or a folder.
+    labels : iterable of str
+        Labels that there are.
+
+    Returns
+    -------
+    Reading
+        What can be used, and one line for everything that cannot.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such path, it is not a manifest, or nothing in it can be used.
+    """
+    from audiolab.training.folder_tree import read_tree
+
+    path = Path(what).expanduser()
+    if not path.exists():
+        raise ParameterError(f"{str(path)!r} does not exist; give a manifest (CSV) or a folder of labelled sounds")
+    if path.is_file() or (path / "manifest.csv").is_file():
+        return read_manifest(path, labels=labels, strict=False)
+    found = read_tree(path, labels)
+    if not found.entries:
+        first = f", such as {found.left_out[0]}" if found.left_out else ""
+        raise ParameterError(
+            f"{str(path)!r} holds no sounds that can be used{first}; it needs folders named by labels or a manifest.csv"
+        )
+    return found
 
 
 def link_groups(entries: Sequence[Entry], linked: Iterable[Iterable[str]] = ()) -> NDArray[np.int64]:
