@@ -13,12 +13,21 @@ from audiolab.audio import Audio, write_audio
 from audiolab.errors import ParameterError
 from audiolab.stages.classification.encoder import Encoder, read_verified
 from audiolab.stages.classification.head import load_head
+from audiolab.training.bench import train
 from audiolab.training.data import RENDERED, Batches, collect, render
 from audiolab.training.fitting import fit, judge
 from audiolab.training.manifest import Entry
 from audiolab.training.mixing import mix_batch, spoil
 from audiolab.training.network import BANDS, STEPS
-from audiolab.training.settings import ClassifierConfig, ModelConfig, TrainingConfig, UnknownConfig, load_config
+from audiolab.training.settings import (
+    ClassifierConfig,
+    ModelConfig,
+    TrainingConfig,
+    UnknownConfig,
+    from_layout,
+    load_config,
+    to_layout,
+)
 
 SMALL = ClassifierConfig(
     seed=3, labels=("kick", "closed_hat", "bass"), drums={"kick": ("kick",), "hat": ("closed_hat",)}, rendered=10,
@@ -94,9 +103,7 @@ def test_a_small_training_learns_and_repeats():
 
 
 @pytest.mark.slow
-def test_the_command_makes_a_model_and_goes_on_after_a_stop(tmp_path: Path, capsys):
-    from audiolab.training.__main__ import main
-
+def test_a_whole_training_makes_a_model_and_goes_on_after_a_stop(tmp_path: Path):
     lines = ["path,source,label,licence,may_ship,dup_group,repository"]
     for source in range(4):
         for label in SMALL.labels:
@@ -105,25 +112,14 @@ def test_the_command_makes_a_model_and_goes_on_after_a_stop(tmp_path: Path, caps
                 write_audio(tmp_path / name, Audio(render(label, 100 * source + number, 8), 32_000))
                 lines.append(f"{name},source{source},{label},CC0-1.0,{'no' if source == 3 else 'yes'},,some/where")
     (tmp_path / "manifest.csv").write_text("\n".join(lines) + "\n")
-    config = tmp_path / "small.yaml"
-    config.write_text(json.dumps(SMALL.model_dump(mode="json")))
-    command = [
-        "--data",
-        str(tmp_path),
-        "--config",
-        str(config),
-        "--work",
-        str(tmp_path / "w"),
-        "--to",
-        str(tmp_path / "m"),
-        "--loops",
-        "6",
-    ]
-    assert main([*command, "--train-only"]) == 0
+    config = SMALL.model_copy(update={"loops": 6})
+    done = train(tmp_path, config, work=tmp_path / "w", to=tmp_path / "m")
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "w").rglob("fold-*.npz")}
     assert len(kept) == 2
-    assert main(command) == 0
+    assert not list((tmp_path / "w").rglob("*.ckpt"))
+    again = train(tmp_path, config, work=tmp_path / "w", to=tmp_path / "m", resume=True)
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    assert again.scores["out_of_fold"] == done.scores["out_of_fold"]
     head = load_head(read_verified("head.npz", tmp_path / "m"))
     assert head.labels == SMALL.labels
     assert Encoder(read_verified("encoder.onnx", tmp_path / "m")).sha256 == head.encoder
@@ -131,16 +127,23 @@ def test_the_command_makes_a_model_and_goes_on_after_a_stop(tmp_path: Path, caps
     assert "source0" in card
     assert "6 loops" in card
     assert "source3 |" not in card  # never learned from, so not credited as if it were
-    assert "out_of_fold: cnn" in capsys.readouterr().out
-    assert main(["--data", str(tmp_path / "nothing"), "--config", str(config), "--work", str(tmp_path / "w")]) == 1
+    assert "out_of_fold: cnn" in done.to_dict()["summary"]
+    index = json.loads((tmp_path / "m" / "model.json").read_text())
+    assert set(index["sha256"]) == {"encoder.onnx", "head.npz", "trained_on.npz", "config.yaml"}
+    with np.load(tmp_path / "m" / "trained_on.npz") as file:
+        assert len(file["hashes"]) == 72  # without those that may not ship
 
 
 def test_configs_are_checked(tmp_path: Path):
     assert load_config("default").folds >= 2
     for text, message in (
-        ("labels: [a]\ndrums: {x: [b]}", "drum head"),
-        ("labels: [a]\ndrums: {}\nfold: 3", "fold"),
-        ("[", "not a classifier"),
+        ("data: {labels: [a, b], drums: {x: [c]}}", "drum head"),
+        ("data: {labels: [a, b], fold: 3}", r"data.fold'; did you mean data.folds"),
+        ("data: {labels: [a, b], folds: 1}", "data.folds: Input should be greater"),
+        ("data: {labels: [a, a]}", "twice"),
+        ("model: {width: many}\ndata: {labels: [a, b]}", "model.width"),
+        ("labels: [a]", "sections"),
+        ("[", "no classifier"),
     ):
         path = tmp_path / "bad.yaml"
         path.write_text(text)
@@ -148,3 +151,9 @@ def test_configs_are_checked(tmp_path: Path):
             load_config(path)
     with pytest.raises(ParameterError, match="default"):
         load_config("no such")
+
+
+def test_a_configuration_written_and_read_is_the_same():
+    assert from_layout(to_layout(SMALL)) == SMALL.seeded(SMALL.seed)
+    default = load_config("default")
+    assert from_layout(to_layout(default)) == default

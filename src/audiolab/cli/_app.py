@@ -101,7 +101,9 @@ def main() -> None:
         _library,
         _remake,
         _runs,
+        _similar,
         _tools,
+        _train,
     )
 
     for stream in (sys.stdout, sys.stderr):

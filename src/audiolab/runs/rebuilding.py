@@ -207,7 +207,7 @@ class _Rebuilder:
         except ValueError as error:
             raise RunError(f"{where}: the stage does not take the parameters of then any more: {error}") from error
         try:
-            now = stage.resolve(asked)
+            now = stage.resolve_as_then(asked, row.weights)
         except (AudiolabError, ValueError) as error:
             raise RunError(f"{where} cannot be made again here: {error}") from error
         if now.engine != row.engine:

@@ -179,7 +179,8 @@ class Vectors:
     """An embedding for each of the job's sounds."""
 
     encoder: str
-    """Hash of the encoder that made them; vectors of different encoders do not compare."""
+    """Hash of the encoder that made them; vectors of different encoders do not compare. What was measured and not
+    learned has a fixed name that begins with sixteen zeros."""
     values: NDArray[np.float32]
     """Shape (sounds, dimensions)."""
 
@@ -228,6 +229,13 @@ class Stage(ABC):
             If an engine was named whose weights are missing; the message tells the two ways to get them.
         """
         return Resolved(params)
+
+    def resolve_as_then(self, params: Params, weights: str | None) -> Resolved:
+        """Decide as it was decided when a result was made with these weights, so that it can be made again.
+
+        By default what `resolve` says; stages whose weights a user changes look for those of then.
+        """
+        return self.resolve(params)
 
     def needs_for(self, params: Params) -> tuple[Need, ...]:
         """Say which earlier results matter with these parameters (resolved or not); by default all of `needs`.

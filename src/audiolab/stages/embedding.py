@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from audiolab.audio import BlockSource
+from audiolab.errors import ModelError
 from audiolab.stages.base import (
     Params,
     Progress,
@@ -25,8 +26,16 @@ from audiolab.stages.base import (
     Wants,
     no_progress,
 )
-from audiolab.stages.classification.encoder import get_encoder, shipped_hash
-from audiolab.stages.classification.stage import SoundLike, as_sources, checked, compute_profile, embed_sources
+from audiolab.stages.classification.choosing import AUTO, encoder_folder, find_model
+from audiolab.stages.classification.encoder import Encoder, encoder_with, get_encoder
+from audiolab.stages.classification.stage import (
+    SoundLike,
+    as_sources,
+    checked,
+    compute_profile,
+    embed_sources,
+    kept,
+)
 
 __all__ = ["Embed", "EmbedParams", "embed"]
 
@@ -35,16 +44,23 @@ class EmbedParams(Params):
     """Parameters of `embed`."""
 
     downmix: bool = Field(False, description="Take sounds of more than two channels, mixed to stereo")
+    # A result names its encoder by its hash, wherever the model lay and whatever it was called.
+    model: str = Field(
+        AUTO, exclude=True, description="auto (the current one on the shelf), shipped, a name or id, or a folder"
+    )
 
 
-def _embed(sources: Sequence[BlockSource], params: EmbedParams, progress: Progress) -> Vectors:
-    encoder = get_encoder()
+def _embed(sources: Sequence[BlockSource], params: EmbedParams, encoder: Encoder, progress: Progress) -> Vectors:
     values = np.zeros((len(sources), encoder.dimensions), np.float32)
     done = 0
     for vectors, _ in embed_sources(sources, encoder, downmix=params.downmix, progress=progress, kinds=False):
         values[done : done + len(vectors)] = vectors
         done += len(vectors)
     return Vectors(encoder.sha256, values)
+
+
+def _resolved(params: Params, encoder: str | None) -> Resolved:
+    return Resolved(params, engine="onnx", weights=encoder, profile=compute_profile())
 
 
 class Embed(Stage):
@@ -59,14 +75,24 @@ class Embed(Stage):
     wants = Wants(memory_mb=500)
 
     def resolve(self, params: Params) -> Resolved:
-        """Name the encoder by its hash."""
-        return Resolved(params, engine="onnx", weights=shipped_hash("encoder.onnx"), profile=compute_profile())
+        """Choose the model, and name its encoder by its hash."""
+        assert isinstance(params, EmbedParams)
+        return _resolved(params, kept(find_model(params.model)).encoder)
+
+    def resolve_as_then(self, params: Params, weights: str | None) -> Resolved:
+        """Take the encoder of then, whatever is current now; if it is not here any more, what `resolve` chooses."""
+        try:
+            encoder_folder(weights or "")
+        except ModelError:
+            return self.resolve(params)
+        return _resolved(params, weights)
 
     def run(self, job: StageInput, resolved: Resolved) -> StageOutput:
         """Embed all sounds of the job, in order."""
         params = resolved.params
         assert isinstance(params, EmbedParams)
-        vectors = _embed([sound.source for sound in job.sounds], params, job.progress)
+        encoder = get_encoder(params.model) if resolved.weights is None else encoder_with(resolved.weights)
+        vectors = _embed([sound.source for sound in job.sounds], params, encoder, job.progress)
         document = {"encoder": vectors.encoder, "dimensions": int(vectors.values.shape[1]), "sounds": len(job.sounds)}
         return StageOutput(document=document, vectors=vectors)
 
@@ -96,4 +122,5 @@ def embed(sounds: SoundLike | Sequence[SoundLike], *, progress: Progress | None 
         If a model file of the package was changed.
     """
     sources, _ = as_sources(sounds)
-    return _embed(sources, checked(EmbedParams, "embed", params), progress or no_progress)
+    chosen = checked(EmbedParams, "embed", params)
+    return _embed(sources, chosen, get_encoder(chosen.model), progress or no_progress)

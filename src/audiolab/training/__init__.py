@@ -1,4 +1,4 @@
-"""The thesis bench: data, Lightning module, metrics, ONNX export. Shares its features with the stages.
+"""The thesis bench: data, Lightning module, metrics, ONNX export, MLflow. Shares its features with the stages.
 
-Run it as `python -m audiolab.training --data DIR`.
+`bench.train` does everything that `audiolab train` does; `running`, `fitting` and `finishing` hold its steps.
 """

@@ -43,11 +43,11 @@ def write_card(
         "",
         "## Scores",
         "",
-        "Each sound is judged by a model that heard no sound of its source, nor of a source that shares recordings",
-        f"with it ({config.folds} folds of whole groups). Best label, before the `unknown` rule. In brackets: 95 %",
-        "bootstrap intervals over whole sources. 8 drums: kick, snare, clap, closed_hat, open_hat, cymbal (crash and",
-        "ride), tom, percussion; 11 classes: kick, snare, clap, rim, cymbal (with hats), tom, cowbell, percussion,",
-        "tonal, vocal, fx; a best label outside the true class counts as wrong. The trees learned from the same split.",
+        *_split(scores, config),
+        "Best label, before the `unknown` rule. In brackets: 95 % bootstrap intervals over whole sources.",
+        "8 drums: kick, snare, clap, closed_hat, open_hat, cymbal (crash and ride), tom, percussion; 11 classes: kick,",
+        "snare, clap, rim, cymbal (with hats), tom, cowbell, percussion, tonal, vocal, fx; a best label outside the",
+        "true class counts as wrong. The trees learned from the same split.",
         "Near-duplicates of a sound on the other side of the split are not judged.",
         "",
         *score_tables(scores),
@@ -64,10 +64,20 @@ def write_card(
         "- Only the first 1.28 s count; sounds under 4 ms and silence are `unknown`.",
         "- One-shot or loop is a rule on strong onsets, not learned; a rattle or a spoken phrase may pass for a loop.",
         "",
-        "Made by `python -m audiolab.training --data DIR` with `configs/classifier/default.yaml`.",
+        "Made by `audiolab train --data DATA` with the options in `config.yaml` beside this card.",
     ]
     with atomic_path(path) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _split(scores: Mapping[str, Any], config: ClassifierConfig) -> list[str]:
+    split = scores.get("split", {"how": "by source", "folds": config.folds})
+    if split["how"] != "by source":
+        return [f"**The split is {split['how']}.** {split['folds']} folds."]
+    return [
+        "Each sound is judged by a model that heard no sound of its source, nor of a source that shares recordings",
+        f"with it ({split['folds']} folds of whole groups).",
+    ]
 
 
 def score_tables(scores: Mapping[str, Any]) -> list[str]:

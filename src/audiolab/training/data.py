@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import lightning
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import IterableDataset
 
 from audiolab.audio import Audio, atomic_path, open_source
 from audiolab.errors import AudioError, ParameterError
@@ -29,7 +28,7 @@ from audiolab.training.rendered_drums import DRUMS
 from audiolab.training.rendered_tones import TONES
 from audiolab.training.settings import ClassifierConfig
 
-__all__ = ["RENDERED", "Batches", "SoundData", "Sounds", "collect", "render", "waveform"]
+__all__ = ["RENDERED", "Batches", "Sounds", "collect", "render", "rendered_entries", "waveform"]
 
 RENDERED = "rendered"
 """Source name of sounds that code made."""
@@ -71,6 +70,16 @@ def render(label: str, number: int, seed: int) -> NDArray[np.float32]:
     rng = np.random.default_rng((seed, list(_MAKERS).index(label), number))
     makers = _MAKERS[label]
     return np.asarray(makers[int(rng.integers(len(makers)))](rng), np.float32)
+
+
+def rendered_entries(config: ClassifierConfig, first: int = 0) -> list[Entry]:
+    """Name the rendered sounds of a training: `config.rendered` of each label that code can render."""
+    return [
+        Entry(Path(f"{label}-{first + i}"), RENDERED, label, "MIT")
+        for label in config.labels
+        if label in _MAKERS
+        for i in range(config.rendered)
+    ]
 
 
 def waveform(entry: Entry, config: ClassifierConfig) -> NDArray[np.float32]:
@@ -170,25 +179,36 @@ def _fingerprint(entries: Sequence[Entry], seed: int, variants: int) -> str:
 
 
 class Batches(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
-    """Endless supply of mixed batches, the same for one seed and epoch.
+    """The mixed batches of an epoch, the same for one seed and epoch.
+
+    Parameters
+    ----------
+    sounds : Sounds
+        What is drawn from.
+    config : ClassifierConfig
+        Seed, number and size of the batches, mixing.
+    epoch : callable, optional
+        Gives the number of the epoch that begins; default: counts the times that batches were asked for.
 
     Labels are drawn by the square root of their number of recordings, within a label sources by the square root of
     theirs (so no source rules), and rendered sounds the more often the fewer recordings a label has.
     """
 
-    def __init__(self, sounds: Sounds, config: ClassifierConfig) -> None:
+    def __init__(self, sounds: Sounds, config: ClassifierConfig, epoch: Callable[[], int] | None = None) -> None:
         self.sounds, self.config = sounds, config
-        self.epoch = 0
+        self.epoch = epoch or itertools.count().__next__
         self.weights = torch.from_numpy(_weights(sounds, len(config.labels)))
         self.presence = torch.tensor(
             [[float(label in members) for members in config.drums.values()] for label in config.labels]
         )
         self.is_drum = self.presence.any(dim=1)
 
+    def __len__(self) -> int:
+        return self.config.training.batches
+
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         t = self.config.training
-        g = torch.Generator().manual_seed(self.config.seed * 1000 + self.epoch)
-        self.epoch += 1
+        g = torch.Generator().manual_seed(self.config.training_seed * 1000 + self.epoch())
         labels = torch.from_numpy(self.sounds.labels)
         variants = self.sounds.pool.maps.shape[1]
         size = t.batch_size
@@ -225,23 +245,3 @@ def _weights(sounds: Sounds, count: int) -> NDArray[np.float64]:
         if made.any():
             weights[made] = (share if n else 1.0) * importance / made.sum()
     return weights
-
-
-class SoundData(lightning.LightningDataModule):
-    """Batches for training, and untouched held-out sounds for validation."""
-
-    def __init__(self, train: Sounds, held_out: Sounds | None, config: ClassifierConfig) -> None:
-        super().__init__()
-        self.train, self.held_out, self.config = train, held_out, config
-
-    def train_dataloader(self) -> DataLoader[Any]:
-        """Give mixed batches (maps of power, label shares, drum targets)."""
-        return DataLoader(Batches(self.train, self.config), batch_size=None, num_workers=0)
-
-    def val_dataloader(self) -> list[DataLoader[Any]]:
-        """Give held-out sounds as they are (maps in decibels, labels); nothing if nothing is held out."""
-        if self.held_out is None:
-            return []
-        maps = self.held_out.pool.maps[:, 0].float()
-        pairs = torch.utils.data.TensorDataset(maps, torch.from_numpy(self.held_out.labels))
-        return [DataLoader(pairs, batch_size=256, num_workers=0)]

@@ -178,9 +178,17 @@ def f_by_class(said: NDArray[np.bool_], struck: NDArray[np.bool_]) -> NDArray[np
 
 
 def refit(
-    data: Path, config: ClassifierConfig, folder: Path, *, loops: int = LOOPS, seed: int = 1, rendered: int = 40
+    data: Path | Sequence[Entry],
+    config: ClassifierConfig,
+    folder: Path,
+    *,
+    loops: int = LOOPS,
+    seed: int = 1,
+    rendered: int = 40,
 ) -> dict[str, Any]:
     """Replace the drum head in a model's folder; encoder and label head stay as they are.
+
+    `data` is a manifest or what was read of one.
 
     Returns
     -------
@@ -190,7 +198,8 @@ def refit(
     """
     encoder = Encoder(read_verified("encoder.onnx", folder), get_settings().threads)
     old = load_head(read_verified("head.npz", folder), encoder=encoder.sha256)
-    entries = [entry for entry in read_manifest(data, labels=config.labels) if entry.ships]
+    read = read_manifest(data, labels=config.labels) if isinstance(data, Path) else data
+    entries = [entry for entry in read if entry.ships]
     kits = read_kits(entries, config)
     drums = dict(config.drums)
     made = [

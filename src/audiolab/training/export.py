@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ _TOLERANCE = 1e-4
 
 def encoder_of(module: ClassifierModule) -> Encoder:
     """Give front end and trained trunk as one module."""
-    encoder = Encoder(**module.config.model.model_dump())
+    encoder = Encoder(**module.trunk_options)
     encoder.trunk.load_state_dict(module.trunk.state_dict())
     return encoder.eval()
 
@@ -84,8 +85,8 @@ def head_of(
     state = {name: tensor.detach().float().numpy() for name, tensor in module.state_dict().items()}
     return Head(
         encoder=encoder_hash,
-        labels=tuple(module.config.labels),
-        drums=tuple(module.config.drums),
+        labels=module.labels,
+        drums=module.drums,
         weight=SHARPNESS * state["label_head.weight"].T,
         bias=state["label_head.bias"],
         drum_weight=SHARPNESS * state["drum_head.weight"].T,
@@ -95,22 +96,59 @@ def head_of(
     )
 
 
-def write_model(folder: Path, encoder: bytes, head: Head) -> None:
+def write_model(
+    folder: Path,
+    encoder: bytes,
+    head: Head,
+    *,
+    beside: Mapping[str, bytes] | None = None,
+    about: Mapping[str, Any] | None = None,
+) -> None:
     """Write both files and their hashes.
+
+    Parameters
+    ----------
+    folder : path
+        Where to; what its model.json says of other files and things stays, unless a file is gone or was changed.
+    encoder, head : bytes, Head
+        The model.
+    beside : mapping, optional
+        Further files that belong to it, by name.
+    about : mapping, optional
+        What else model.json says.
 
     Raises
     ------
     ModelError
-        If they are larger than 3 MB together.
+        If encoder and head are larger than 3 MB together.
     """
     files = {"encoder.onnx": encoder, "head.npz": head.to_bytes()}
     total = sum(map(len, files.values()))
     if total > MAX_BYTES:
         raise ModelError(f"encoder and head have {total:,} bytes; at most {MAX_BYTES:,} may ship")
+    files |= dict(beside or {})
     folder.mkdir(parents=True, exist_ok=True)
+    kept = _kept(folder)
     for name, data in files.items():
         with atomic_path(folder / name) as temporary:
             temporary.write_bytes(data)
-    index = {"sha256": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}}
+    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    index = kept | dict(about or {}) | {"sha256": kept.get("sha256", {}) | hashes}
+    index |= {"labels": list(head.labels), "drums": list(head.drums), "encoder": head.encoder}
     with atomic_path(folder / "model.json") as temporary:
         temporary.write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
+
+
+def _kept(folder: Path) -> dict[str, Any]:
+    """Give what a folder's model.json says, of files only what is still as it says."""
+    try:
+        index = dict(json.loads((folder / "model.json").read_text(encoding="utf-8")))
+        listed = dict(index.pop("sha256"))
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    same = {
+        name: digest
+        for name, digest in listed.items()
+        if (folder / name).is_file() and hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
+    }
+    return index | {"sha256": same}

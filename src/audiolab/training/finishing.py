@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import zipfile
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
 from audiolab.audio import atomic_path
@@ -16,10 +20,13 @@ from audiolab.training.card import write_card
 from audiolab.training.data import RENDERED, Sounds
 from audiolab.training.drum_scores import drum_shifts
 from audiolab.training.export import encoder_of, export_encoder, head_of, write_model
-from audiolab.training.running import BASELINES, Final, Prepared, Run
-from audiolab.training.scoring import calibration_error, fit_temperature, score, softmax, unknown_threshold
+from audiolab.training.hashing import content_hashes, data_hash
+from audiolab.training.running import BASELINES, Final, Run
+from audiolab.training.scoring import best_threshold, calibration_error, fit_temperature, score, softmax
+from audiolab.training.settings import to_layout
+from audiolab.training.splitting import Prepared
 
-__all__ = ["finish"]
+__all__ = ["finish", "trained_on"]
 
 
 def finish(
@@ -29,7 +36,7 @@ def finish(
     final: Final,
     folder: Path,
 ) -> dict[str, Any]:
-    """Write encoder.onnx, head.npz, model.json, scores.json and MODEL_CARD.md.
+    """Write encoder.onnx, head.npz, trained_on.npz, model.json, scores.json, config.yaml and MODEL_CARD.md.
 
     Returns
     -------
@@ -40,18 +47,27 @@ def finish(
     config = run.config
     temperature = fit_temperature(ours["logits"], ours["truth"])
     probabilities = softmax(ours["logits"], temperature)
-    threshold = unknown_threshold(probabilities, ours["truth"], config.unknown.precision)
+    threshold, reached = best_threshold(probabilities, ours["truth"], config.unknown.precision)
     encoder = export_encoder(encoder_of(final.module))
     digest = hashlib.sha256(encoder).hexdigest()
     shifts = drum_shifts(final.module, config)
     head = head_of(final.module, digest, temperature=temperature, unknown_below=threshold, drum_shifts=shifts)
-    write_model(folder, encoder, head)
+    entries = [entry for entry in data.sounds.entries if entry.source != RENDERED]
+    hashes = content_hashes(entries)
+    written = yaml.safe_dump(to_layout(config), sort_keys=False).encode()
+    about = {"name": folder.name, "data_hash": data_hash(entries, hashes), "made_at": _now()}
+    beside = {"trained_on.npz": trained_on(hashes), "config.yaml": written}
+    write_model(folder, encoder, head, beside=beside, about=about)
 
     scores: dict[str, Any] = {
         "config": config.model_dump(mode="json"),
         "bytes": len(encoder) + len(head.to_bytes()),
         "temperature": temperature,
         "unknown_below": threshold,
+        "unknown_precision": {"asked": config.unknown.precision, "reached": reached},
+        "split": {"how": data.how, "folds": data.count},
+        "notes": list(data.notes),
+        "data_hash": about["data_hash"],
         "sounds": _counts(data),
         "out_of_fold": _beside(ours, config.labels, threshold, temperature),
         "ece_nested": _nested_error(ours),
@@ -70,9 +86,22 @@ def finish(
     scores["summary"] = _summary(scores)
     with atomic_path(folder / "scores.json") as temporary:
         temporary.write_text(json.dumps(_rounded(scores), indent=1) + "\n", encoding="utf-8")
-    entries = [entry for entry in data.sounds.entries if entry.source != RENDERED]
     write_card(folder / "MODEL_CARD.md", scores, entries, config, digest)
     return scores
+
+
+def trained_on(hashes: NDArray[np.uint64]) -> bytes:
+    """Give the file that lists what a model learned from: eight bytes a sound, sorted."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        buffer = io.BytesIO()
+        np.lib.format.write_array(buffer, np.unique(hashes[hashes != 0]), allow_pickle=False)
+        archive.writestr(zipfile.ZipInfo("hashes.npy", (1980, 1, 1, 0, 0, 0)), buffer.getvalue())
+    return file.getvalue()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _beside(
@@ -92,7 +121,8 @@ def _nested_error(crossed: Mapping[str, Any]) -> float:
     p = np.zeros(logits.shape)
     for number in sorted(set(fold.tolist())):
         mine = fold == number
-        p[mine] = softmax(logits[mine], fit_temperature(logits[~mine], truth[~mine]))
+        others = ~mine if not mine.all() else mine
+        p[mine] = softmax(logits[mine], fit_temperature(logits[others], truth[others]))
     return calibration_error(p, truth)
 
 
@@ -111,7 +141,8 @@ def _drums(counts: NDArray[np.float64], names: tuple[str, ...]) -> dict[str, dic
         total = 2 * hits + false + missed
         table[name] = {"f": float(2 * hits / total) if total else float("nan"), "in_mixtures": int(hits + missed)}
     hits, false, missed = counts.sum(axis=0)
-    table["all"] = {"f": float(2 * hits / (2 * hits + false + missed)), "in_mixtures": int(hits + missed)}
+    total = 2 * hits + false + missed
+    table["all"] = {"f": float(2 * hits / total) if total else float("nan"), "in_mixtures": int(hits + missed)}
     return table
 
 

@@ -1,49 +1,50 @@
 """The whole way from a manifest to a model: folds by source, the final training, scores, calibration, files.
 
-Every fold's predictions and the final weights are kept in a work folder under a hash of what they depend on, so a
-run that was interrupted goes on where it was.
+Every fold's predictions and the final weights are kept in a work folder under a hash of what they depend on, and the
+state of a training after every epoch, so a run that was interrupted goes on where it was.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audiolab.audio import atomic_path
 from audiolab.training.baseline import fit_trees, statistics, trees_probabilities
-from audiolab.training.data import RENDERED, Sounds, collect
+from audiolab.training.data import RENDERED, Sounds
 from audiolab.training.drum_scores import drum_scores
 from audiolab.training.fitting import Judged, fit, judge
-from audiolab.training.manifest import Entry, check_no_leak, fold_numbers, link_groups, read_manifest
 from audiolab.training.module import ClassifierModule
 from audiolab.training.settings import ClassifierConfig
+from audiolab.training.splitting import Prepared, prepare_data, prepare_entries
 
-__all__ = ["BASELINES", "Final", "Prepared", "Run", "cross_validate", "prepare_data", "train_final"]
+if TYPE_CHECKING:
+    from audiolab.training.tracking import Tracker
+
+__all__ = [
+    "BASELINES",
+    "Final",
+    "Prepared",
+    "Run",
+    "cross_validate",
+    "prepare_data",
+    "prepare_entries",
+    "run_key",
+    "save_module",
+    "train_final",
+]
 
 log = logging.getLogger("audiolab.training")
 
 BASELINES = ("extra", "extra_rendered", "forest")
 """ExtraTrees and a random forest on the recordings alone, and ExtraTrees with the rendered sounds as well."""
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """All sounds of a run and how they are split."""
-
-    sounds: Sounds
-    """Recordings that may ship, then rendered sounds."""
-    folds: NDArray[np.int64]
-    """Fold in which each is tested; -1 for rendered sounds, which are never tested."""
-    others: Sounds
-    """Sounds that may not ship: never trained on, judged by models that saw none of their linked sources."""
-    other_folds: NDArray[np.int64]
-    """Fold whose model judges each of them; -1 for those that the final model may judge."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,31 @@ class Run:
     config: ClassifierConfig
     work: Path
     key: str
-    mlflow_uri: str | None = None
+    tracker: Tracker | None = None
+    """Takes curves and artifacts to MLflow."""
+    resume: bool = True
+    """Use what an earlier run of the same configuration and data has kept."""
 
     def kept(self, name: str) -> Path:
         """Give the path of an intermediate result."""
         return self.work / self.key / name
+
+    def has(self, name: str) -> bool:
+        """Say whether an intermediate result of an earlier run may be used."""
+        return self.resume and self.kept(name).is_file()
+
+    def fit(self, name: str, train: Sounds, held_out: Sounds | None = None) -> ClassifierModule:
+        """Train one model of this run, or go on with it; its checkpoint is removed when it is done."""
+        module = fit(
+            train, self.config, held_out=held_out, watch=True, checkpoint=self.kept(f"{name}.ckpt"),
+            resume=self.resume, logger=self.tracker.curves(name) if self.tracker else False,
+        )  # fmt: skip
+        save_module(module, self.kept(f"{name}.safetensors"))
+        return module
+
+    def done(self, name: str) -> None:
+        """Remove the checkpoint of a training whose result is kept."""
+        self.kept(f"{name}.ckpt").unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -70,32 +91,10 @@ class Final:
     beside: dict[str, NDArray[np.float64]]
 
 
-def prepare_data(data: Path, config: ClassifierConfig, work: Path) -> Prepared:
-    """Read the manifest, make all mel maps, split by source and check that nothing leaks."""
-    entries = read_manifest(data, labels=config.labels)
-    ours = [entry for entry in entries if entry.ships]
-    made = [
-        Entry(Path(f"{label}-{i}"), RENDERED, label, "MIT") for label in config.labels for i in range(config.rendered)
-    ]
-    sounds = collect([*ours, *made], config, variants=config.variants, cache=work / "maps")
-    real = [entry for entry in sounds.entries if entry.source != RENDERED]
-    groups = link_groups(entries, config.linked)
-    group_of = {entry.source: int(group) for entry, group in zip(entries, groups, strict=True)}
-    dealt = fold_numbers(real, np.array([group_of[e.source] for e in real], np.int64), config.folds)
-    folds = np.array([-1] * len(sounds.entries), np.int64)
-    folds[: len(real)] = dealt
-    fold_of_group = {group_of[e.source]: int(f) for e, f in zip(real, dealt, strict=True)}
-    twins = {e.dup_group for e in real} - {""}
-    foreign = [e for e in entries if not e.ships and (group_of[e.source] in fold_of_group or e.dup_group not in twins)]
-    others = collect(foreign, config, variants=1, cache=work / "maps")
-    other_folds = np.array([fold_of_group.get(group_of[e.source], -1) for e in others.entries], np.int64)
-    for fold in range(config.folds):
-        train = [e for e, f in zip(real, dealt, strict=True) if f != fold]
-        test = [e for e, f in zip(real, dealt, strict=True) if f == fold]
-        # Near-duplicates of other sources stay in the score if the groups say they were only alike: see `leaks`.
-        for line in check_no_leak(train, test):
-            log.warning("fold %d: %s on both sides", fold, line)
-    return Prepared(sounds, folds, others, other_folds)
+def run_key(config: ClassifierConfig, digest: str) -> str:
+    """Name the folder of intermediate results by what they depend on, but for the code."""
+    told = config.model_dump_json(exclude={"unknown", "loops"})
+    return hashlib.sha256((told + digest).encode()).hexdigest()[:12]
 
 
 def _untainted(train: Sounds, test: Sounds) -> NDArray[np.bool_]:
@@ -107,7 +106,7 @@ def _untainted(train: Sounds, test: Sounds) -> NDArray[np.bool_]:
 def cross_validate(run: Run, data: Prepared) -> dict[str, Any]:
     """Judge every sound by a model that heard no sound of its group of sources; trees beside it."""
     parts: dict[str, list[Any]] = {"ours": [], "others": []}
-    for fold in range(run.config.folds):
+    for fold in range(data.count):
         train = data.sounds.part(data.folds != fold)
         tests = {
             "ours": data.sounds.part(data.folds == fold),
@@ -115,25 +114,18 @@ def cross_validate(run: Run, data: Prepared) -> dict[str, Any]:
         }
         tests = {name: test.part(_untainted(train, test)) for name, test in tests.items()}
         path = run.kept(f"fold-{fold}.npz")
-        if not _fits(path, tests):
+        if not (run.has(path.name) and _fits(path, tests)):
             log.info(
                 "fold %d: %d sounds to learn from, %d to judge", fold, len(train.entries), len(tests["ours"].entries)
             )
-            module = fit(
-                train,
-                run.config,
-                held_out=tests["ours"],
-                run_name=f"fold-{fold}",
-                mlflow_uri=run.mlflow_uri,
-                watch=True,
-            )
-            save_module(module, run.kept(f"fold-{fold}.safetensors"))
+            module = run.fit(f"fold-{fold}", train, tests["ours"])
             arrays: dict[str, Any] = {}
             for name, test in tests.items():
                 if len(test.entries):
                     arrays |= {f"{name}_{k}": v for k, v in vars(judge(module, test)).items()}
             arrays["drums"] = drum_scores(module, tests["ours"], run.config)
             _save(path, arrays)
+            run.done(f"fold-{fold}")
         with np.load(path, allow_pickle=False) as kept:
             mine = dict(kept)
         parts.setdefault("drums", []).append(mine["drums"])
@@ -153,7 +145,7 @@ def cross_validate(run: Run, data: Prepared) -> dict[str, Any]:
 def _beside(run: Run, kept_as: str, train: Sounds, tests: dict[str, Sounds]) -> dict[str, NDArray[np.float64]]:
     """Give what trees of the same training set say, `<name of the test>_<kind>`; see `BASELINES`."""
     path = run.kept(f"{kept_as}.npz")
-    if path.is_file():
+    if run.has(path.name):
         with np.load(path, allow_pickle=False) as kept:
             found = dict(kept)
         if all(len(found[f"{name}_{BASELINES[0]}"]) == len(test.entries) for name, test in tests.items()):
@@ -171,9 +163,7 @@ def _beside(run: Run, kept_as: str, train: Sounds, tests: dict[str, Sounds]) -> 
 
 
 def _fits(path: Path, tests: dict[str, Sounds]) -> bool:
-    """Say whether kept predictions are there and are of as many sounds as there are now."""
-    if not path.is_file():
-        return False
+    """Say whether kept predictions are of as many sounds as there are now."""
     with np.load(path, allow_pickle=False) as kept:
         return all(len(kept[f"{name}_logits"]) == len(test.entries) for name, test in tests.items() if test.entries)
 
@@ -207,13 +197,13 @@ def train_final(run: Run, data: Prepared) -> Final:
 
     external = data.others.part(data.other_folds == -1)
     path = run.kept("final.safetensors")
-    if path.is_file():
-        module = ClassifierModule(run.config)
+    if run.has(path.name):
+        module = ClassifierModule.of(run.config)
         module.load_state_dict(load_file(path))
         module.eval()
     else:
-        module = fit(data.sounds, run.config, run_name="final", mlflow_uri=run.mlflow_uri)
-        save_module(module, path)
+        module = run.fit("final", data.sounds)
+        run.done("final")
     if not external.entries:
         return Final(module, external, None, {})
     beside = _beside(run, "trees-final", data.sounds, {"unseen": external})

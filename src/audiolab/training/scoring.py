@@ -7,6 +7,7 @@ Intervals are 95 % bootstrap intervals over whole sources, because sounds of one
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from audiolab.errors import ParameterError
 
-__all__ = ["MERGES", "calibration_error", "fit_temperature", "score", "softmax", "unknown_threshold"]
+__all__ = ["MERGES", "best_threshold", "calibration_error", "fit_temperature", "score", "softmax", "unknown_threshold"]
 
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.int64]
@@ -82,6 +83,22 @@ def unknown_threshold(probabilities: Floats, truth: Ints, precision: float) -> f
         if kept.sum() >= min(20, len(truth)) and right[kept].mean() >= precision:
             return float(round(threshold, 2))
     raise ParameterError(f"no confidence gives a precision of {precision}; the classifier is not that good")
+
+
+def best_threshold(probabilities: Floats, truth: Ints, precision: float) -> tuple[float, float]:
+    """Find that confidence, or the one with the best precision if none is that good, and the precision there."""
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == truth
+    try:
+        found = unknown_threshold(probabilities, truth, precision)
+    except ParameterError:
+        grid = np.arange(0.0, 1.0, 0.01)
+        enough = [t for t in grid if (confidence >= t).sum() >= min(20, len(truth))]
+        found = float(round(max(enough, key=lambda t: (right[confidence >= t].mean(), -t)), 2))
+        said = f"no confidence gives a precision of {precision}; `unknown` is under the best there is, {found}"
+        logging.getLogger("audiolab.training").warning("%s", said)
+    kept = confidence >= found
+    return found, float(right[kept].mean()) if kept.any() else float("nan")
 
 
 def score(

@@ -4,6 +4,7 @@ Conventions: labels and families come from configs/taxonomy.yaml; `unknown` is w
 best label's calibrated probability is too low; `top` is always from before that rule.
 """
 
+from audiolab.stages.classification.choosing import Model, find_model
 from audiolab.stages.classification.encoder import Encoder, get_encoder
 from audiolab.stages.classification.head import Head, get_head, load_head
 from audiolab.stages.classification.results import Classification
@@ -17,8 +18,10 @@ __all__ = [
     "ClassifyParams",
     "Encoder",
     "Head",
+    "Model",
     "Taxonomy",
     "classify",
+    "find_model",
     "get_encoder",
     "get_head",
     "load_head",

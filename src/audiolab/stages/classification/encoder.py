@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,48 +13,14 @@ from numpy.typing import NDArray
 
 from audiolab.config import get_settings
 from audiolab.errors import ModelError
+from audiolab.stages.classification.choosing import Model, encoder_folder, find_model
+from audiolab.stages.classification.model_files import ENCODER, MODEL_FOLDER, read_verified, shipped_hash
 from audiolab.stages.classification.preparing import FRAMES
 
-__all__ = ["BATCH", "MODEL_FOLDER", "Encoder", "get_encoder", "read_verified", "shipped_hash"]
+__all__ = ["BATCH", "MODEL_FOLDER", "Encoder", "encoder_with", "get_encoder", "read_verified", "shipped_hash"]
 
-MODEL_FOLDER = Path(__file__).parent / "model"
 BATCH = 32
 """Sounds in one call of the graph: bounds memory (about 40 MB); larger ones are no faster."""
-
-
-def _index(folder: Path) -> dict[str, str]:
-    path = folder / "model.json"
-    try:
-        files = json.loads(path.read_text(encoding="utf-8"))["sha256"]
-        return {str(name): str(digest) for name, digest in files.items()}
-    except (OSError, ValueError, KeyError, AttributeError) as error:
-        raise ModelError(f"{str(path)!r} is missing or damaged; reinstall audiolab ({error})") from None
-
-
-def shipped_hash(name: str, folder: Path = MODEL_FOLDER) -> str:
-    """Give the sha256 that a shipped model file must have; nothing but the index is read."""
-    try:
-        return _index(folder)[name]
-    except KeyError:
-        raise ModelError(f"there is no shipped model file {name!r}") from None
-
-
-def read_verified(name: str, folder: Path = MODEL_FOLDER) -> bytes:
-    """Read a model file; its hash is checked before anything looks inside.
-
-    Raises
-    ------
-    ModelError
-        If it is missing or was changed.
-    """
-    path, expected = folder / name, shipped_hash(name, folder)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"model file {path.name!r} cannot be read; reinstall audiolab ({error})") from None
-    if hashlib.sha256(data).hexdigest() != expected:
-        raise ModelError(f"model file {path.name!r} was changed (its sha256 differs); reinstall audiolab")
-    return data
 
 
 class Encoder:
@@ -85,7 +50,13 @@ class Encoder:
             raise ModelError(
                 f"the encoder is not a graph that onnxruntime {onnxruntime.__version__} runs: {error}"
             ) from error
-        self.dimensions = int(self._session.get_outputs()[0].shape[-1])
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        width = outputs[0].shape[-1] if outputs[0].shape else None
+        self.dimensions = width if isinstance(width, int) else 0
+        self.is_ours = bool(
+            [value.name for value in inputs] == ["audio"] and inputs[0].shape[1:] == [FRAMES]
+            and [len(value.shape) for value in (*inputs, *outputs)] == [2, 2] and self.dimensions
+        )  # fmt: skip
 
     def __call__(self, prepared: Sequence[NDArray[np.float32] | None]) -> NDArray[np.float32]:
         """Embed prepared sounds.
@@ -111,17 +82,31 @@ class Encoder:
         return out
 
 
-@cache
-def _encoder(threads: int) -> Encoder:
-    return Encoder(read_verified("encoder.onnx"), threads)
+@lru_cache(maxsize=4)
+def _encoder(sha256: str, threads: int, folder: Path) -> Encoder:
+    encoder = Encoder(read_verified(ENCODER, folder), threads)
+    if encoder.sha256 != sha256:
+        raise ModelError(f"{str(folder / ENCODER)!r} is another encoder ({encoder.sha256[:12]}, not {sha256[:12]})")
+    return encoder
 
 
-def get_encoder() -> Encoder:
-    """Give the shipped encoder; its session is built once per process.
+def get_encoder(model: str | Path | Model | None = None) -> Encoder:
+    """Give the encoder of a model; its session is built once per process.
+
+    Parameters
+    ----------
+    model : str, path or Model, optional
+        See `find_model`; default: `auto`.
 
     Raises
     ------
     ModelError
-        If its file is missing or was changed.
+        If a file is missing or was changed, or there is no such model.
     """
-    return _encoder(get_settings().threads)
+    found = find_model(model)
+    return _encoder(found.encoder, get_settings().threads, found.encoder_folder)
+
+
+def encoder_with(sha256: str) -> Encoder:
+    """Give the encoder of that hash, wherever it lies; raises ModelError if it is not here."""
+    return _encoder(sha256, get_settings().threads, encoder_folder(sha256))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import zipfile
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audiolab.errors import ModelError
-from audiolab.stages.classification.encoder import get_encoder, read_verified
+from audiolab.stages.classification.choosing import Model, find_model
+from audiolab.stages.classification.model_files import HEAD, read_verified
 
 __all__ = ["Head", "get_head", "load_head"]
 
@@ -118,6 +120,8 @@ def load_head(data: bytes | Path, *, encoder: str | None = None) -> Head:
     labels, drums = len(head.labels), len(head.drums)
     if shapes != ((n, labels), (labels,), (n, drums), (drums,)) or not temperature > 0:
         raise ModelError(f"{name!r}: its arrays do not fit together")
+    if not labels or len(set(head.labels)) != labels or not all(0 < len(label) <= 255 for label in head.labels):
+        raise ModelError(f"{name!r}: its labels are empty, too long, or one stands twice")
     if not all(np.isfinite(a).all() for a in (head.weight, head.bias, head.drum_weight, head.drum_bias)):
         raise ModelError(f"{name!r} holds NaN or infinite weights")
     if encoder is not None and head.encoder != encoder:
@@ -125,7 +129,26 @@ def load_head(data: bytes | Path, *, encoder: str | None = None) -> Head:
     return head
 
 
-@cache
-def get_head() -> Head:
-    """Give the shipped head, read once per process."""
-    return load_head(read_verified("head.npz"), encoder=get_encoder().sha256)
+@lru_cache(maxsize=8)
+def _head(sha256: str, encoder: str, folder: Path) -> Head:
+    data = read_verified(HEAD, folder)
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise ModelError(f"{str(folder / HEAD)!r} is another head than the one that was chosen ({sha256[:12]})")
+    return load_head(data, encoder=encoder)
+
+
+def get_head(model: str | Path | Model | None = None) -> Head:
+    """Give the head of a model, read once per process.
+
+    Parameters
+    ----------
+    model : str, path or Model, optional
+        See `find_model`; default: `auto`.
+
+    Raises
+    ------
+    ModelError
+        If a file is missing or was changed, it is for another encoder, or there is no such model.
+    """
+    found = find_model(model)
+    return _head(found.head, found.encoder, found.folder)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
@@ -13,7 +12,7 @@ from pydantic import Field, ValidationError
 
 from audiolab.audio import Audio, BlockSource, as_source, require_stereo
 from audiolab.config import get_settings
-from audiolab.errors import ParameterError
+from audiolab.errors import ModelError, ParameterError
 from audiolab.stages.base import (
     NewTag,
     Params,
@@ -26,11 +25,14 @@ from audiolab.stages.base import (
     Wants,
     no_progress,
 )
-from audiolab.stages.classification.encoder import BATCH, Encoder, get_encoder, shipped_hash
+from audiolab.stages.classification.choosing import AUTO, Model, find_model, model_with, shelf_folder
+from audiolab.stages.classification.encoder import BATCH, Encoder, get_encoder
 from audiolab.stages.classification.head import Head, get_head
 from audiolab.stages.classification.looping import one_shot_or_loop
+from audiolab.stages.classification.model_files import MODEL_FOLDER
 from audiolab.stages.classification.preparing import listen, prepare
 from audiolab.stages.classification.results import Classification, Kind
+from audiolab.stages.classification.shelf import put
 from audiolab.stages.classification.taxonomy import UNKNOWN, load_taxonomy
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "classify",
     "compute_profile",
     "embed_sources",
+    "kept",
 ]
 
 SoundLike: TypeAlias = BlockSource | str | Path | tuple[NDArray[np.float32], int]
@@ -56,6 +59,10 @@ class ClassifyParams(Params):
         None, ge=0, le=1, description="Confidence below which a sound is `unknown`; default: what the model says"
     )
     downmix: bool = Field(False, description="Take sounds of more than two channels, mixed to stereo")
+    # A result names its model by the hash of its weights, wherever the model lay and whatever it was called.
+    model: str = Field(
+        AUTO, exclude=True, description="auto (the current one on the shelf), shipped, a name or id, or a folder"
+    )
 
 
 def compute_profile() -> dict[str, str]:
@@ -107,15 +114,26 @@ def _results(
 
 
 def _classify(
-    sources: Sequence[BlockSource], names: Sequence[str], params: ClassifyParams, progress: Progress
+    sources: Sequence[BlockSource], names: Sequence[str], params: ClassifyParams, model: Model, progress: Progress
 ) -> list[Classification]:
-    encoder, head = get_encoder(), get_head()
+    encoder, head = get_encoder(model), get_head(model)
     below = head.unknown_below if params.unknown_below is None else params.unknown_below
     results: list[Classification] = []
     for vectors, kinds in embed_sources(sources, encoder, downmix=params.downmix, progress=progress):
         part = names[len(results) : len(results) + len(kinds)]
         results += _results(part, vectors, kinds, head, below)
     return results
+
+
+def kept(model: Model) -> Model:
+    """Lay the model of a folder on the shelf: jobs find a model by its hash, and a result can be made again later."""
+    if model.folder in {MODEL_FOLDER, shelf_folder() / model.id}:
+        return model
+    return put(model.folder, name=model.folder.name, origin={"folder": str(model.folder)}).model
+
+
+def _resolved(params: Params, model: Model) -> Resolved:
+    return Resolved(params, engine="onnx", weights=model.weights, profile=compute_profile())
 
 
 class Classify(Stage):
@@ -130,24 +148,31 @@ class Classify(Stage):
     wants = Wants(memory_mb=500)
 
     def resolve(self, params: Params) -> Resolved:
-        """Name encoder and head by their hashes."""
-        both = shipped_hash("encoder.onnx") + shipped_hash("head.npz")
-        weights = hashlib.sha256(both.encode()).hexdigest()
-        return Resolved(params, engine="onnx", weights=weights, profile=compute_profile())
+        """Choose the model, and name encoder and head by their hashes."""
+        assert isinstance(params, ClassifyParams)
+        return _resolved(params, kept(find_model(params.model)))
+
+    def resolve_as_then(self, params: Params, weights: str | None) -> Resolved:
+        """Take the model of then, whatever is current now; if it is not here any more, what `resolve` chooses."""
+        try:
+            return _resolved(params, model_with(weights or ""))
+        except ModelError:
+            return self.resolve(params)
 
     def run(self, job: StageInput, resolved: Resolved) -> StageOutput:
         """Classify all sounds of the job, in order."""
         params = resolved.params
         assert isinstance(params, ClassifyParams)
         sources, names = [sound.source for sound in job.sounds], [sound.name for sound in job.sounds]
-        results = _classify(sources, names, params, job.progress)
+        model = find_model(params.model) if resolved.weights is None else model_with(resolved.weights)
+        results = _classify(sources, names, params, model, job.progress)
         tags = tuple(NewTag(i, r.label, r.confidence, r.top) for i, r in enumerate(results))
         counts: dict[str, int] = {}
         for result in results:
             counts[result.label] = counts.get(result.label, 0) + 1
         document = {
-            "encoder": shipped_hash("encoder.onnx"),
-            "head": shipped_hash("head.npz"),
+            "encoder": model.encoder,
+            "head": model.head,
             "items": [result.item() for result in results],
         }
         return StageOutput(document=document, facts={"labels": dict(sorted(counts.items()))}, tags=tags)
@@ -208,4 +233,4 @@ def classify(
     """
     chosen = checked(ClassifyParams, "classify", params)
     sources, names = as_sources(sounds)
-    return _classify(sources, names, chosen, progress or no_progress)
+    return _classify(sources, names, chosen, find_model(chosen.model), progress or no_progress)
