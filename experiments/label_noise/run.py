@@ -70,7 +70,7 @@ def planted(trial, entries, x, y, splits: Mapping[str, np.ndarray]) -> dict[str,
         parts = []
         for repeat in range(int(trial.own.get("repeats", 3))):
             rng = np.random.default_rng((trial.config.seed, repeat))
-            wrong, which = plant_noise(y, count, rate, rng, towards=before.T @ np.eye(count)[y])
+            wrong, which = plant_noise(y, count, rate, rng, towards=np.eye(count)[y].T @ before)
             changed = relabelled(entries, labels, wrong)
             p = answers(x, wrong, folds, count, trial.config.seed)
             mark = np.zeros(len(y), bool)

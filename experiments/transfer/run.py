@@ -25,21 +25,23 @@ def linear(x: np.ndarray, y: np.ndarray, folds: np.ndarray, count: int, seed: in
         others = sorted(set(folds[inside].tolist()))
         last = folds[inside] == others[-1]
         part, check = (inside[~last], inside[last]) if len(others) > 1 else (inside[::2], inside[1::2])
-        best = max((0.001, 0.01, 0.1), key=lambda c: _fitted(x, y, part, c, seed).score(x[check], y[check]))
+        best = max((0.003, 0.03, 0.3), key=lambda c: _fitted(x, y, part, c, seed).score(x[check], y[check]))
         model = _fitted(x, y, inside, best, seed)
         out[np.ix_(test, model.classes_)] = model.predict_proba(x[test])
     return out
 
 
 def _fitted(x: np.ndarray, y: np.ndarray, rows: np.ndarray, strength: float, seed: int):
+    from sklearn.decomposition import PCA
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    model = LogisticRegression(C=strength, max_iter=300, class_weight="balanced", random_state=seed)
+    model = LogisticRegression(C=strength, max_iter=200, class_weight="balanced", random_state=seed)
+    parts = PCA(min(256, len(rows) - 1, x.shape[1]), whiten=True, random_state=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return make_pipeline(StandardScaler(), model).fit(x[rows], y[rows])
+        return make_pipeline(StandardScaler(), parts, model).fit(x[rows], y[rows])
 
 
 def main() -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,9 +56,9 @@ def practice_set(
                 name = f"made_{source}/{label}/{number}.wav"
                 path = folder / name
                 if not path.is_file():
-                    x = render(label, 1000 * (source + 1) + number, seed)
-                    x = _coloured(rng, x, speed, tilt)
-                    x = drive(reverb(rng, x, 0.3, room), hard)
+                    x: NDArray[Any] = render(label, 1000 * (source + 1) + number, seed)
+                    mine = np.random.default_rng((seed, source, number))
+                    x = drive(reverb(mine, _coloured(x, speed, tilt), 0.3, room), hard)
                     x = x / max(1e-9, float(np.abs(x).max())) * 0.8
                     x = np.round(x * 2 ** (bits - 1)) / 2 ** (bits - 1)
                     path.parent.mkdir(parents=True, exist_ok=True)
@@ -71,7 +72,7 @@ def practice_set(
     return manifest
 
 
-def _coloured(rng: np.random.Generator, x: NDArray[np.float32], speed: float, tilt: float) -> NDArray[np.float64]:
+def _coloured(x: NDArray[Any], speed: float, tilt: float) -> NDArray[np.float64]:
     import soxr
 
     y = soxr.resample(x.astype(np.float64), RATE, round(RATE * speed), quality="MQ")
