@@ -102,6 +102,7 @@ def main() -> None:
         _remake,
         _runs,
         _tools,
+        _models_bench,
         _train,
     )
 
