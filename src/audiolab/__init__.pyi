@@ -5,5 +5,7 @@ from .exporters import export as export
 from .library import Library as Library
 from .runs import Recipe as Recipe
 from .runs import Run as Run
+from .runs import duplicates as duplicates
 from .runs import process as process
+from .runs import similar as similar
 from .widgets import show as show

@@ -101,6 +101,7 @@ def main() -> None:
         _library,
         _remake,
         _runs,
+        _similar,
         _tools,
         _models_bench,
         _train,

@@ -14,6 +14,7 @@ from audiolab.library.models import CollectionItemRow, ResultRow, SetRow, SoundR
 from audiolab.library.overlaying import effective
 from audiolab.library.text import fold_text
 from audiolab.library.textindex import Column
+from audiolab.library.vectors import MEASURED
 from audiolab.library.words import index_words
 
 __all__ = ["VERSION", "Card", "make_cards", "word_value"]
@@ -177,7 +178,8 @@ def _has(session: Session, ids: Sequence[str]) -> defaultdict[str, set[str]]:
         has[sound_id].add(stage)
     stems = select(SoundRow.parent_id).where(SoundRow.parent_id.in_(ids), SoundRow.kind == "stem").distinct()
     cut = select(SetRow.parent_id).where(SetRow.parent_id.in_(ids)).distinct()
-    vectors = select(VectorRow.sound_id).where(VectorRow.sound_id.in_(ids)).distinct()
+    learned = VectorRow.encoder.not_like(f"{MEASURED}%")
+    vectors = select(VectorRow.sound_id).where(VectorRow.sound_id.in_(ids), learned).distinct()
     for name, statement in (("stems", stems), ("samples", cut), ("vector", vectors)):
         for (found,) in session.execute(statement):
             has[str(found)].add(name)

@@ -19,6 +19,7 @@ from audiolab.library.media import MediaStore
 from audiolab.library.models import DocumentRow, ResultRow, SetItemRow, SetRow, SoundRow, TagRow, VectorRow
 from audiolab.library.records import Record
 from audiolab.library.store import Store, touch
+from audiolab.library.vectors import mark_written
 
 __all__ = ["fold", "fold_again", "reuse"]
 
@@ -372,3 +373,4 @@ def _put_vectors(session: Session, media: MediaStore, record: Record) -> None:
         session.execute(delete(VectorRow).where(VectorRow.sound_id.in_(part), VectorRow.encoder == encoder))
     vectors = dict(zip(ids, values.astype("<f4"), strict=True))
     session.add_all(VectorRow(sound_id=i, encoder=encoder, data=vector.tobytes()) for i, vector in vectors.items())
+    mark_written(session, record.key)

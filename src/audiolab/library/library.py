@@ -29,7 +29,7 @@ from audiolab.library.folders import Folders
 from audiolab.library.journal import Journal
 from audiolab.library.lookups import Lookups
 from audiolab.library.media import FileMediaStore, MediaStore
-from audiolab.library.models import ResultRow, RunRow, SoundRow, VectorRow
+from audiolab.library.models import ResultRow, RunRow, SoundRow
 from audiolab.library.ops import one_action
 from audiolab.library.places import DATABASE, chosen_database, identify, refuse_bad_place
 from audiolab.library.purging import finish_purges
@@ -39,7 +39,7 @@ from audiolab.library.scratch import clear_abandoned
 from audiolab.library.sounds import Sound, Sounds, ids_of
 from audiolab.library.store import Store
 from audiolab.library.tables import html_table, seconds_text
-from audiolab.library.vectors import read_vectors
+from audiolab.library.vectors import KeptVectors, kept_vectors, read_vectors, vector_counts
 
 __all__ = ["Library"]
 
@@ -277,11 +277,14 @@ class Library(Lookups, Asking, Edits, Journal, Folders, Caring):
         with self.store.transaction(write=False) as session:
             return read_vectors(session, encoder, None if sounds is None else ids_of(sounds))
 
+    def kept_vectors(self, encoder: str) -> KeptVectors:
+        """Give all vectors of one encoder at once, from a copy in `cache/`; also those of sounds in the trash."""
+        return kept_vectors(self.store, self.path / "cache", encoder)
+
     def encoders(self) -> dict[str, int]:
         """Count the embeddings of each encoder."""
         with self.store.transaction(write=False) as session:
-            rows = session.execute(select(VectorRow.encoder, func.count()).group_by(VectorRow.encoder))
-            return dict(rows.all())
+            return vector_counts(session)
 
     def __len__(self) -> int:
         return len(self.query())

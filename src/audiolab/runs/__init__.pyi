@@ -1,5 +1,9 @@
 from .cluster import close_client as close_client
 from .cluster import get_client as get_client
+from .copies import Duplicates as Duplicates
+from .copies import duplicates as duplicates
+from .neighbours import Neighbours as Neighbours
+from .neighbours import similar as similar
 from .rebuilding import rebuild as rebuild
 from .rebuilding import rebuild_all as rebuild_all
 from .rebuilt import RebuildReport as RebuildReport

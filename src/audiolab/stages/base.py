@@ -179,7 +179,8 @@ class Vectors:
     """An embedding for each of the job's sounds."""
 
     encoder: str
-    """Hash of the encoder that made them; vectors of different encoders do not compare."""
+    """Hash of the encoder that made them; vectors of different encoders do not compare. What was measured and not
+    learned has a fixed name that begins with sixteen zeros."""
     values: NDArray[np.float32]
     """Shape (sounds, dimensions)."""
 

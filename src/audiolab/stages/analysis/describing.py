@@ -11,12 +11,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import Field
 
 from audiolab.audio import Block, BlockSource, as_source, require_stereo
 from audiolab.errors import ParameterError
+from audiolab.stages.analysis.aspects import ASPECTS, DIMENSIONS
 from audiolab.stages.analysis.oneshot import Description, Kind, describe_sound
-from audiolab.stages.base import Params, Progress, Resolved, Stage, StageInput, StageOutput, Takes, Wants, no_progress
+from audiolab.stages.base import (
+    Params,
+    Progress,
+    Resolved,
+    Stage,
+    StageInput,
+    StageOutput,
+    Takes,
+    Vectors,
+    Wants,
+    no_progress,
+)
 
 __all__ = ["Describe", "DescribeParams", "Described", "describe"]
 
@@ -29,14 +42,17 @@ class DescribeParams(Params):
 
 
 class Describe(Stage):
-    """Says what each sample is like: one-shot or loop, root note, attack, decay, brightness, noisiness, levels."""
+    """Says what each sample is like: one-shot or loop, root note, attack, decay, brightness, noisiness, levels.
+
+    Its vectors are what similarity compares beside the embedding: envelope and pitch.
+    """
 
     name = "describe"
-    version = 1
+    version = 2
     params = DescribeParams
     unit = "set"
     takes = Takes(frozenset({"sample"}))
-    makes = frozenset({"document", "facts"})
+    makes = frozenset({"document", "facts", "vectors"})
     wants = Wants(memory_mb=500)
 
     def run(self, job: StageInput, resolved: Resolved) -> StageOutput:
@@ -44,10 +60,12 @@ class Describe(Stage):
         params = resolved.params
         assert isinstance(params, DescribeParams)
         each, items = [], []
+        aspects = np.zeros((len(job.sounds), DIMENSIONS), np.float32)
         for number, sound in enumerate(job.sounds, start=1):
             # A loop that was cut as one stays one, however little happens in it; its tempo is exact already.
             known: Kind | None = "loop" if sound.facts.get("kind") == "loop" else None
             found = describe_sound(require_stereo(sound.source, downmix=params.downmix), known=known)
+            aspects[number - 1] = found.aspects
             facts = found.facts(min_confidence=params.min_confidence)
             if known and "bpm" in sound.facts:
                 facts |= {name: sound.facts[name] for name in ("bpm", "beats") if name in sound.facts}
@@ -56,7 +74,8 @@ class Describe(Stage):
             job.progress(number, len(job.sounds))
         loops = sum(facts["kind"] == "loop" for facts in each)
         counts = {"loops": loops, "pitched": sum("root_note" in facts for facts in each)} if each else {}
-        return StageOutput(document={"items": items}, facts=counts, each=tuple(each))
+        document = {"items": items}
+        return StageOutput(document=document, facts=counts, each=tuple(each), vectors=Vectors(ASPECTS, aspects))
 
 
 @dataclass(frozen=True, slots=True)

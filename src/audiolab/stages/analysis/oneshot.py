@@ -7,7 +7,7 @@ are those of the whole sound).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter1d
 
 from audiolab.audio import BlockSource, Bpm, Decibels, Lufs, Seconds, measure_levels, to_frames
+from audiolab.stages.analysis.aspects import DIMENSIONS, measure_aspects
 from audiolab.stages.analysis.loop_tempo import find_loop_tempo
 from audiolab.stages.analysis.pitch import NO_PITCH, Pitch, find_pitch
 
@@ -53,6 +54,8 @@ class Description:
     bpm: Bpm | None = None
     """Of a loop."""
     beats: int | None = None
+    aspects: Mono = field(default_factory=lambda: np.zeros(DIMENSIONS, np.float32), compare=False, repr=False)
+    """What similarity compares; see `aspects.py`."""
 
     def facts(self, *, min_confidence: float = 0.0) -> dict[str, Any]:
         """Give what belongs into a table; root note and its frequency only from a confidence on."""
@@ -125,9 +128,10 @@ def describe_sound(source: BlockSource, *, known: Kind | None = None) -> Descrip
         return Description(kind, heard.duration, lufs=levels.lufs, true_peak_db=levels.true_peak_db)
     ends = mono.size < to_frames(LISTEN_SECONDS, rate) or mono.size == source.frames
     attack, decay = attack_and_decay(mono, rate, ends=ends)
+    pitch = pitch if kind == "one-shot" else NO_PITCH
     return Description(
-        kind, heard.duration, pitch if kind == "one-shot" else NO_PITCH, attack, decay, brightness(mono, rate),
-        noisiness(mono, rate), levels.lufs, levels.true_peak_db, bpm, beats,
+        kind, heard.duration, pitch, attack, decay, brightness(mono, rate), noisiness(mono, rate), levels.lufs,
+        levels.true_peak_db, bpm, beats, measure_aspects(mono, rate, pitch, attack),
     )  # fmt: skip
 
 

@@ -1,0 +1,66 @@
+"""Likeness: similar sounds, copies, the map, takes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from audiolab.cli._app import JsonOption, LibraryOption, app, echo, fail, open_library, print_json
+
+__all__: list[str] = []
+
+
+@app.command()
+def similar(
+    what: Annotated[str | None, typer.Argument(help="A file, or a sound's id or name.", show_default=False)] = None,
+    n: Annotated[int, typer.Option("-n", "--n", min=0, help="How many.")] = 20,
+    query: Annotated[str, typer.Option(help="Only among what this query finds.")] = "",
+    timbre: Annotated[float, typer.Option(help="Weight of the embedding.")] = 1.0,
+    envelope: Annotated[float, typer.Option(help="Weight of how it rises and falls.")] = 0.0,
+    pitch: Annotated[float, typer.Option(help="Weight of its pitch.")] = 0.0,
+    duplicates: Annotated[
+        bool, typer.Option("--duplicates", help="Find copies of one recording in the whole library instead.")
+    ] = False,
+    library: LibraryOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find the sounds of a library that are most like a sound or a file, or that are one recording."""
+    from audiolab.runs.neighbours import similar as run
+
+    if duplicates:
+        if what is not None:
+            fail("--duplicates looks through the library (or what --query finds); it takes no sound", 2)
+        _print_duplicates(library, query, as_json=as_json)
+        return
+    if what is None:
+        fail("name a sound or a file", 2)
+    found = run(open_library(library), what, n, query=query, timbre=timbre, envelope=envelope, pitch=pitch)
+    if as_json:
+        print_json(found.to_dict())
+        return
+    for row in found.to_dicts():
+        why = "  ".join(f"{name} {score:.2f}" for name, score in row["why"].items())
+        echo(f"{row['score']:6.3f}  {row['id'][:12]}  {row['label'] or '':12}  {row['name']}   {why}")
+    _tell(found.notes)
+
+
+def _tell(notes: Any) -> None:
+    for note in notes:
+        typer.echo(f"audiolab: {note}", err=True)
+
+
+def _print_duplicates(library: Path | None, query: str, *, as_json: bool) -> None:
+    from audiolab.runs.copies import duplicates
+
+    with bar("compare", quiet=as_json) as progress:
+        found = duplicates(open_library(library), query or "kind:sample", progress=progress)
+    if as_json:
+        print_json(found.to_dict())
+        return
+    for number, group in enumerate(found, start=1):
+        for copy in group.copies:
+            mark = "keep" if copy.keep else "    "
+            echo(f"{number:4}  {mark}  {copy.sound.id[:12]}  {copy.sound.name}  {', '.join(copy.differences)}".rstrip())
+    echo(f"{len(found)} groups of copies among {found.looked_at} sounds; nothing was deleted")
+    _tell(f"{name[:12]}: {why}" for name, why in found.left_out)

@@ -1,0 +1,9 @@
+from .aspects import envelope_closeness as envelope_closeness
+from .aspects import pitch_closeness as pitch_closeness
+from .index import BRUTE_FORCE_LIMIT as BRUTE_FORCE_LIMIT
+from .index import Hits as Hits
+from .index import VectorIndex as VectorIndex
+from .index import measure_recall as measure_recall
+from .space import Point as Point
+from .space import Space as Space
+from .space import Weights as Weights
