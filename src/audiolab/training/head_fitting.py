@@ -130,7 +130,8 @@ class _Metric:
 
 def fit_head(
     vectors: NDArray[np.float32], labels: Sequence[str], groups: Sequence[str], base: Head, *,
-    background: NDArray[np.float32] | None = None, weights: Sequence[float] | None = None, names: Sequence[str] | None = None, settings: HeadSettings | None = None,
+    background: NDArray[np.float32] | None = None, weights: Sequence[float] | None = None,
+    names: Sequence[str] | None = None, settings: HeadSettings | None = None,
 ) -> HeadFit:  # fmt: skip
     """Teach a head.
 
@@ -170,7 +171,9 @@ def fit_head(
     words = [label for label, used in zip(labels, keep, strict=True) if used]
     sure = np.ones(len(x)) if weights is None else np.asarray(weights, np.float64)[keep]
     new = tuple(sorted(set(words) - set(base.labels)))
-    prior = _prior(base, new, _metric(x if background is None else np.asarray(background, np.float64), settings), settings)
+    prior = _prior(
+        base, new, _metric(x if background is None else np.asarray(background, np.float64), settings), settings
+    )
     truth = np.array([prior.labels.index(word) for word in words])
     merged = merge_groups(x, [group for group, used in zip(groups, keep, strict=True) if used], settings.twin)
     weight, bias = _fit(x, truth, sure, prior)
@@ -205,7 +208,7 @@ def fit_head(
 
 
 def merge_groups(vectors: Array, groups: Sequence[str], twin: float = 0.99) -> NDArray[np.int64]:
-    """Number the groups; those that share a recording (vectors with a product above `twin`) become one."""
+    """Give the groups numbers; those that share a recording (vectors with a product above `twin`) become one."""
     names = {name: number for number, name in enumerate(dict.fromkeys(groups))}
     leader = list(range(len(names)))
 
@@ -228,7 +231,7 @@ def _usable(
     x: Array, labels: Sequence[str], base: Head, names: Sequence[str], settings: HeadSettings
 ) -> tuple[NDArray[np.bool_], list[str]]:
     """Say which sounds can be learned from, and name the others."""
-    heard = x.any(axis=1)
+    heard = np.asarray(x.any(axis=1), np.bool_)
     counts = Counter(label for label, audible in zip(labels, heard, strict=True) if audible)
     keep = heard.copy()
     left_out = [f"{names[i]}: silence, there is nothing to learn from" for i in np.flatnonzero(~heard).tolist()]

@@ -45,6 +45,8 @@ __all__ = [
     "compute_profile",
     "embed_sources",
     "kept",
+    "output_of",
+    "results_of",
 ]
 
 SoundLike: TypeAlias = BlockSource | str | Path | tuple[NDArray[np.float32], int]
@@ -95,9 +97,10 @@ def embed_sources(
         yield vectors, found
 
 
-def _results(
+def results_of(
     names: Sequence[str], vectors: NDArray[np.float32], kinds: Sequence[Kind], head: Head, unknown_below: float
 ) -> list[Classification]:
+    """Say what sounds are, by their embeddings and what was heard of their form."""
     taxonomy = load_taxonomy()
     probabilities = head.probabilities(vectors)
     drums = head.drum_probabilities(vectors)
@@ -121,7 +124,7 @@ def _classify(
     results: list[Classification] = []
     for vectors, kinds in embed_sources(sources, encoder, downmix=params.downmix, progress=progress):
         part = names[len(results) : len(results) + len(kinds)]
-        results += _results(part, vectors, kinds, head, below)
+        results += results_of(part, vectors, kinds, head, below)
     return results
 
 
@@ -166,16 +169,21 @@ class Classify(Stage):
         sources, names = [sound.source for sound in job.sounds], [sound.name for sound in job.sounds]
         model = find_model(params.model) if resolved.weights is None else model_with(resolved.weights)
         results = _classify(sources, names, params, model, job.progress)
-        tags = tuple(NewTag(i, r.label, r.confidence, r.top) for i, r in enumerate(results))
-        counts: dict[str, int] = {}
-        for result in results:
-            counts[result.label] = counts.get(result.label, 0) + 1
-        document = {
-            "encoder": model.encoder,
-            "head": model.head,
-            "items": [result.item() for result in results],
-        }
-        return StageOutput(document=document, facts={"labels": dict(sorted(counts.items()))}, tags=tags)
+        return output_of(results, model)
+
+
+def output_of(results: Sequence[Classification], model: Model) -> StageOutput:
+    """Give what a job that found these results leaves."""
+    tags = tuple(NewTag(i, r.label, r.confidence, r.top) for i, r in enumerate(results))
+    counts: dict[str, int] = {}
+    for result in results:
+        counts[result.label] = counts.get(result.label, 0) + 1
+    document = {
+        "encoder": model.encoder,
+        "head": model.head,
+        "items": [result.item() for result in results],
+    }
+    return StageOutput(document=document, facts={"labels": dict(sorted(counts.items()))}, tags=tags)
 
 
 def checked(model: type[P], stage: str, params: dict[str, Any]) -> P:
