@@ -19,7 +19,8 @@ __all__: list[str] = []
 def evaluate(
     data: Annotated[str, typer.Option("--data", help="Manifest (CSV), folder with one, or folders named by labels.")],
     model: Annotated[
-        str, typer.Argument(help="auto, shipped, a name or id on the shelf, a folder, mlflow:NAME/3, mlflow:NAME@alias.")
+        str,
+        typer.Argument(help="auto, shipped, a name or id on the shelf, a folder, mlflow:NAME/3, mlflow:NAME@alias."),
     ] = "auto",
     to: Annotated[
         Path | None, typer.Option("--to", help="Folder for scores, confusion matrix, calibration and error gallery.")
@@ -46,7 +47,9 @@ def evaluate(
     echo(f"{'label':14}{'recall':>8}{'precision':>11}{'sounds':>8}{'sources':>9}")
     for label, row in document["scores"]["per_label"].items():
         if row["sounds"]:
-            echo(f"{label:14}{_number(row['recall']):>8}{_number(row['precision']):>11}{row['sounds']:8}{row['sources']:9}")
+            echo(
+                f"{label:14}{_number(row['recall']):>8}{_number(row['precision']):>11}{row['sounds']:8}{row['sources']:9}"
+            )
     if document["drums"]:
         listed = ", ".join(f"{name} {_number(row['f'])}" for name, row in document["drums"].items())
         echo(f"drum head, F on these single sounds: {listed}")
@@ -82,7 +85,9 @@ def promote(
         str | None,
         typer.Argument(help="Version (3, NAME/3, NAME@alias) or a model's folder.", show_default=False),
     ] = None,
-    alias: Annotated[str, typer.Option("--alias", help="Given in MLflow; `champion` is what classify uses.")] = "champion",
+    alias: Annotated[
+        str, typer.Option("--alias", help="Given in MLflow; `champion` is what classify uses.")
+    ] = "champion",
     name: Annotated[str, typer.Option("--name", help="Registered model of a bare number.")] = "classifier",
     why: Annotated[str, typer.Option("--why", help="Kept in the history.")] = "",
     list_: Annotated[bool, typer.Option("--list", help="Show versions, the shelf and what is current.")] = False,

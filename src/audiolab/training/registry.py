@@ -16,7 +16,7 @@ from typing import Any
 from audiolab.errors import ModelError, ParameterError
 from audiolab.stages.classification import shelf
 from audiolab.stages.classification.choosing import SHIPPED, find_model
-from audiolab.stages.classification.model_files import read_index
+from audiolab.stages.classification.model_files import HEAD, INDEX, read_index
 from audiolab.training.tracking import client_of
 
 __all__ = ["CHAMPION", "Promotion", "Version", "find_version", "model_folder", "promote", "roll_back", "versions"]
@@ -127,11 +127,13 @@ def promote(
         version = None
     else:
         version = find_version(str(which), uri=uri, name=name)
-        origin = _origin(version.folder) | {
+        origin = {
+            **(_origin(version.folder) if (version.folder / INDEX).is_file() else {}),
             "mlflow": {"name": version.name, "version": version.number, "run": version.run},
             "code": {key: version.tags[key] for key in ("git", "git_dirty", "version") if key in version.tags},
         }
-        entry = shelf.put(version.folder, name=f"{version.name}-{version.number}", origin=origin)
+        taught = _taught(version)
+        entry = taught or shelf.put(version.folder, name=f"{version.name}-{version.number}", origin=origin)
     said = why or f"promoted from {f'version {version.number}' if version else str(folder)}"
     if alias == CHAMPION:
         entry = shelf.set_current(entry.id, said)
@@ -150,11 +152,12 @@ def roll_back(*, uri: str | None = None, why: str = "") -> Promotion | None:
     if entry is None:
         return None
     now = entry.origin.get("mlflow")
-    if now is not None:
+    if now is not None and "name" in now:
         client_of(uri).set_registered_model_alias(now["name"], CHAMPION, now["version"])
-    elif before is not None:
+    elif before is not None and "name" in before:
         client_of(uri).delete_registered_model_alias(before["name"], CHAMPION)
-    return Promotion(entry, CHAMPION if now else None, now["version"] if now else None, now["name"] if now else None)
+    told = now if now is not None and "name" in now else {}
+    return Promotion(entry, CHAMPION if told else None, told.get("version"), told.get("name"))
 
 
 def versions(*, uri: str | None = None, name: str | None = None) -> list[dict[str, Any]]:
@@ -198,19 +201,25 @@ def _fetched(source: str, uri: str) -> Path:
 
 def _check(version: Version) -> None:
     """Compare the files with the hashes that stand in MLflow's database, not only with those beside them."""
+    what = f"version {version.number} of {version.name!r}"
     known = {key.removeprefix("sha256."): value for key, value in version.tags.items() if key.startswith("sha256.")}
-    if not known:
-        raise ModelError(f"version {version.number} of {version.name!r} was not registered by audiolab train")
+    if not known and _taught(version) is None:
+        raise ModelError(f"{what} was not registered by audiolab, or its head was changed: no hash vouches for it")
     for file, digest in known.items():
         path = version.folder / file
         if not path.is_file():
-            raise ModelError(
-                f"version {version.number} of {version.name!r}: {file} is gone from {str(version.folder)!r}"
-            )
+            raise ModelError(f"{what}: {file} is gone from {str(version.folder)!r}")
         if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
-            raise ModelError(
-                f"version {version.number} of {version.name!r}: {file} was changed since it was registered"
-            )
+            raise ModelError(f"{what}: {file} was changed since it was registered")
+
+
+def _taught(version: Version) -> shelf.ModelEntry | None:
+    """Find a head that `--from-library` taught: it lies on the shelf already, and the shelf knows its hash."""
+    path = version.folder / HEAD
+    if (version.folder / INDEX).exists() or not path.is_file():
+        return None
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return next((entry for entry in shelf.entries() if entry.head == digest and not entry.problem), None)
 
 
 def _whole(folder: Path) -> Path:

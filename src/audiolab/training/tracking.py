@@ -21,7 +21,7 @@ import yaml
 
 from audiolab.audio import atomic_path
 from audiolab.benchmarking.tracking import tracking_uri
-from audiolab.errors import MissingDependency, ModelError
+from audiolab.errors import MissingDependency, ModelError, ParameterError
 from audiolab.stages.classification.model_files import read_index
 from audiolab.training.manifest import Entry
 from audiolab.training.settings import ClassifierConfig, to_layout
@@ -53,6 +53,19 @@ def client_of(uri: str | None = None) -> Any:
     logging.getLogger("mlflow").setLevel(logging.WARNING)  # it announces every table that it makes
     logging.getLogger("alembic").setLevel(logging.WARNING)
     return MlflowClient(tracking_uri=uri or tracking_uri(), registry_uri=uri or tracking_uri())
+
+
+def _reached(uri: str) -> Any:
+    """Open MLflow before hours of training, so that an address that does not answer is known at once."""
+    client = client_of(uri)
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        client.search_experiments(max_results=1)
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        raise ParameterError(f"MLflow at {uri!r} cannot be opened: {error}; --no-mlflow trains without") from None
+    return client
 
 
 def code_revision() -> dict[str, str]:
@@ -104,7 +117,7 @@ class Tracker:
 
     def __init__(self, name: str, *, uri: str | None, memory: Path, resume: bool) -> None:
         self.name, self.uri, self.memory = name, uri or tracking_uri(), memory
-        self.client = client_of(self.uri)
+        self.client = _reached(self.uri)
         self.run: str | None = None
         self._runs: dict[str, str] = {}
         if resume and memory.is_file():
