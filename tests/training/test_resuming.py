@@ -87,9 +87,7 @@ def test_one_seed_gives_one_model_and_another_seed_another(precision: str):
     short = config(0.9).model_copy(
         update={"training": config(0.9).training.model_copy(update={"epochs": 2, "batches": 4})}
     )
-    first, again, other = (
-        fit(heard, short.seeded(seed), precision=precision).state_dict() for seed in (5, 5, 6)
-    )
+    first, again, other = (fit(heard, short.seeded(seed), precision=precision).state_dict() for seed in (5, 5, 6))
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["label_head.weight"], other["label_head.weight"])
 

@@ -13,6 +13,7 @@ from typing import Any
 import lightning
 import numpy as np
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Checkpoint
 from numpy.typing import NDArray
 
@@ -133,7 +134,7 @@ def make_trainer(config: ClassifierConfig, *, callbacks: Sequence[Any] = (), **o
         keeps = any(isinstance(callback, Checkpoint) for callback in every)
         merged = ours | {"enable_checkpointing": keeps} | made | options
         return lightning.Trainer(max_epochs=config.training.epochs, callbacks=every, **merged)
-    except (TypeError, ValueError, lightning.fabric.utilities.exceptions.MisconfigurationException) as error:
+    except (TypeError, ValueError, MisconfigurationException) as error:
         raise ParameterError(f"trainer: {error}") from None
 
 

@@ -31,7 +31,7 @@ def draw_confusions(path: Path, table: Ints, labels: Sequence[str], title: str) 
     totals = table.sum(axis=1, keepdims=True)
     shares = table / np.maximum(totals, 1)
     size = max(4.0, 0.46 * len(labels) + 2.4)
-    figure = Figure(figsize=(size + 0.6, size), dpi=110, layout="constrained")
+    figure: Any = Figure(figsize=(size + 0.6, size), dpi=110, layout="constrained")
     axes = figure.add_subplot()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for row, column in np.argwhere(table > 0).tolist():
@@ -61,7 +61,7 @@ def draw_reliability(path: Path, probabilities: NDArray[np.float64], truth: Ints
     middles = (np.arange(bins) + 0.5) / bins
     hits = np.bincount(place, right, bins) / np.maximum(sizes, 1)
     there = sizes > 0
-    figure = Figure(figsize=(5.6, 6.4), dpi=110, layout="constrained")
+    figure: Any = Figure(figsize=(5.6, 6.4), dpi=110, layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     upper.plot([0, 1], [0, 1], color="#888888", linestyle="--", linewidth=1, label="perfect")
     upper.bar(middles[there], hits[there], width=0.9 / bins, color="#3b76af", label="right")
