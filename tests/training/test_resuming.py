@@ -17,6 +17,7 @@ from test_fitting import SMALL, rendered
 from audiolab.errors import ModelError
 from audiolab.training.data import collect
 from audiolab.training.fitting import fit
+from audiolab.training.network import BANDS, STEPS
 from audiolab.training.settings import ClassifierConfig
 
 CHILD = """
@@ -113,3 +114,20 @@ def test_checkpoints_are_plain_and_foreign_ones_are_refused(tmp_path: Path):
     path.write_bytes(b"PK\x03\x04 no checkpoint")
     with pytest.raises(ModelError, match="damaged"):
         fit(heard, short, checkpoint=path, resume=True)
+
+
+def test_teachers_move_the_targets_but_are_no_part_of_the_model():
+    heard = sounds()
+    plain = SMALL.training.model_copy(update={"epochs": 1, "batches": 3, "teachers": 1, "distill": 0.8})
+    config_ = SMALL.model_copy(update={"training": plain})
+    teacher = fit(heard, config_.seeded(77), precision="32-true")
+    before = {name: tensor.clone() for name, tensor in teacher.state_dict().items()}
+    alone = fit(heard, config_, precision="32-true")
+    taught = fit(heard, config_, precision="32-true", teachers=[teacher])
+    assert not torch.equal(alone.label_head.weight, taught.label_head.weight)
+    assert taught.state_dict().keys() == alone.state_dict().keys()
+    assert all(torch.equal(before[name], tensor) for name, tensor in teacher.state_dict().items())
+    shares, drums = torch.eye(3)[:2], torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    mixed, struck = taught._taught(torch.zeros(2, BANDS, STEPS), shares, drums)
+    assert torch.allclose(mixed.sum(dim=1), torch.ones(2))
+    assert ((struck >= 0) & (struck <= 1)).all()

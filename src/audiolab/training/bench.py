@@ -119,7 +119,7 @@ def train(
 
             scores["drum_loops"] = refit(entries, config, target, loops=config.loops)
         scores["ms_per_sample"] = milliseconds(read_verified(ENCODER, target), load_head(read_verified(HEAD, target)))
-        report = _report(target.parent / f"{target.name}-report", crossed["ours"], scores, config)
+        report = _report(folder / key / "report", crossed["ours"], scores, config)
         version = tracker.finish(target, scores, report) if tracker is not None else None
     except BaseException:
         if tracker is not None:

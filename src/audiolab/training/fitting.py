@@ -40,6 +40,7 @@ class Judged:
 def fit(
     train: Sounds, config: ClassifierConfig, *, held_out: Sounds | None = None, precision: str | None = None,
     watch: bool = False, logger: Any = False, checkpoint: Path | None = None, resume: bool = False,
+    teachers: Sequence[ClassifierModule] = (),
 ) -> ClassifierModule:  # fmt: skip
     """Train trunk and heads from scratch.
 
@@ -63,6 +64,8 @@ def fit(
     resume : bool
         Go on from that file if it is there. Batches and dropout depend on seed and epoch alone, so the weights
         become the same as without the stop.
+    teachers : sequence of ClassifierModule
+        Trained networks whose answers are a part of the targets; they must not have heard what is held out.
 
     Raises
     ------
@@ -74,6 +77,7 @@ def fit(
     quieten()
     lightning.seed_everything(config.training_seed, workers=True, verbose=False)
     module = ClassifierModule.of(config).to(memory_format=torch.channels_last)
+    module.ensemble = tuple(teachers)
     callbacks: list[Any] = [_Seed(config.training_seed)]
     if watch:
         callbacks.append(_Say())
