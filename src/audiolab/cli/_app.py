@@ -103,6 +103,7 @@ def main() -> None:
         _runs,
         _similar,
         _tools,
+        _models_bench,
         _train,
     )
 
