@@ -9,10 +9,7 @@ from .runs import duplicates as duplicates
 from .runs import process as process
 from .runs import retag as retag
 from .runs import similar as similar
-<<<<<<< HEAD
+from .runs import takes as takes
 from .runs import teach as teach
 from .runs import uncertain as uncertain
-=======
-from .runs import takes as takes
->>>>>>> similar
 from .widgets import show as show

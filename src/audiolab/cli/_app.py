@@ -99,11 +99,11 @@ def main() -> None:
         _find,
         _folders,
         _library,
+        _models_bench,
         _remake,
         _runs,
         _similar,
         _tools,
-        _models_bench,
         _train,
     )
 
