@@ -78,30 +78,9 @@ def train(
     mlflow: Annotated[bool, typer.Option("--mlflow/--no-mlflow", help="Log to MLflow (mlruns/).")] = True,
     threads: Annotated[int, typer.Option("--threads", min=1, help="Threads of torch.")] = 1,
     options: Annotated[bool, typer.Option("--options", help="List every further option, and leave.")] = False,
-    from_library: Annotated[
-        Path | None, typer.Option("--from-library", metavar="LIB", help="Teach the head from a library's tags.")
-    ] = None,
-    query: Annotated[str, typer.Option("--query", "-q", help="--from-library: only samples that this finds.")] = "",
-    labels: Annotated[
-        str, typer.Option("--labels", help="--from-library: only these, with commas; free tags count too.")
-    ] = "",
-    from_model: Annotated[
-        str, typer.Option("--from-model", help="--from-library: the model to begin with (auto, shipped, a name).")
-    ] = "auto",
-    promote: Annotated[bool, typer.Option("--promote", help="--from-library: classify with it from now on.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Train the classifier on labelled sounds: cross-validated by source, calibrated, exported, logged."""
-    if from_library is not None:
-        from audiolab.cli._teach import teach_from
-
-        if data is not None or config or context.args:
-            raise typer.BadParameter("--from-library teaches the head only; it takes neither --data nor --config")
-        teach_from(
-            from_library, query=query, labels=labels, name=None if name == "classifier" else name, model=from_model,
-            mlflow=mlflow, promote=promote, as_json=as_json,
-        )  # fmt: skip
-        return
     need_training()
     logging.getLogger("audiolab.training").setLevel(logging.INFO if not as_json else logging.WARNING)
     from audiolab.errors import MissingDependency, ParameterError
@@ -109,8 +88,10 @@ def train(
     if (data is not None) + (from_library is not None) + (library is not None) > 1:
         raise ParameterError("train takes one of --data, --from-library and --library-data")
     if from_library is not None:
-        if context.args:
-            raise ParameterError(f"--from-library teaches the head alone and takes no {context.args[0]!r}")
+        if context.args or config:
+            raise ParameterError(
+                f"--from-library teaches the head alone and takes no {(context.args or ['--config'])[0]!r}"
+            )
         from audiolab.cli._teach import teach_from
 
         teach_from(
