@@ -10,9 +10,11 @@ import json
 import logging
 import math
 import os
+import sqlite3
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -62,8 +64,13 @@ def _reached(uri: str) -> Any:
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
+        if uri.startswith("sqlite:///"):  # MLflow itself would try again for half an hour
+            path = Path(uri.removeprefix("sqlite:///"))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with closing(sqlite3.connect(path)) as database:
+                database.execute("PRAGMA schema_version").fetchone()
         client.search_experiments(max_results=1)
-    except (MlflowException, SQLAlchemyError, OSError) as error:
+    except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
         raise ParameterError(f"MLflow at {uri!r} cannot be opened: {error}; --no-mlflow trains without") from None
     return client
 
