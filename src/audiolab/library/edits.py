@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from audiolab.library import overlaying, purging, ratings, tags, trash, undoing
+from audiolab.library import overlaying, purging, ratings, tags, takes, trash, undoing
 from audiolab.library.annotations import ImportReport, import_jams
 from audiolab.library.ops import Action, Op, actions, ops
 from audiolab.library.purging import PurgeReport
@@ -83,6 +83,11 @@ class Edits:
         """Set `rating`, `favourite` and `note` of sounds at once; None takes one away. Gives how many changed."""
         with self.store.transaction() as session:
             return ratings.set_fields(session, self.actor, ids_of(sounds), fields)
+
+    def choose_take(self, sound: Sound | str) -> None:
+        """Let a sample be the best take of its drum; it stays so when takes are looked for again."""
+        with self.store.transaction() as session:
+            takes.choose_take(session, self.actor, ids_of(sound)[0])
 
     def overlay(self, sound_id: str, kind: str) -> dict[str, Any] | None:
         """Give the correction as it was written, if there is one."""

@@ -1,7 +1,11 @@
+from .best_takes import Takes as Takes
+from .best_takes import takes as takes
 from .cluster import close_client as close_client
 from .cluster import get_client as get_client
 from .copies import Duplicates as Duplicates
 from .copies import duplicates as duplicates
+from .mapping import SoundMap as SoundMap
+from .mapping import place_on_map as place_on_map
 from .neighbours import Neighbours as Neighbours
 from .neighbours import similar as similar
 from .proposals import Proposals as Proposals
