@@ -171,9 +171,7 @@ def fit_head(
     words = [label for label, used in zip(labels, keep, strict=True) if used]
     sure = np.ones(len(x)) if weights is None else np.asarray(weights, np.float64)[keep]
     new = tuple(sorted(set(words) - set(base.labels)))
-    prior = _prior(
-        base, new, _metric(x if background is None else np.asarray(background, np.float64), settings), settings
-    )
+    prior = _prior(base, new, x if background is None else np.asarray(background, np.float64), settings)
     truth = np.array([prior.labels.index(word) for word in words])
     mine = [group for group, used in zip(groups, keep, strict=True) if used]
     numbers = {group: number for number, group in enumerate(dict.fromkeys(mine))}
