@@ -246,7 +246,6 @@ def _group(name: str, label: str, hits: Sequence[_Hit], chosen: Mapping[str, str
     loudest = max(hit.neat.peak_db for hit in hits)
     rated = [(hit, _why(hit, loudest)) for hit in hits]
     quality = {hit.sound.id: sum(WEIGHTS[part] * value for part, value in why.items()) for hit, why in rated}
-
     made = [Take(hit.sound, False, quality[hit.sound.id], why) for hit, why in rated]
     rank = {"best": 0, "other": 2}
     ordered = sorted(made, key=lambda take: (rank.get(chosen.get(take.sound.id, ""), 1), *_place(take)))
