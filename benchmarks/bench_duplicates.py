@@ -1,4 +1,4 @@
-"""Are copies of a recording found whatever was done to them, and how long does it take?
+"""Measure whether copies of a recording are found whatever was done to them, and how long that takes.
 
     python benchmarks/bench_duplicates.py [--data DIR] [--copies 200] [--json FILE]
 
