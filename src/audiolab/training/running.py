@@ -112,7 +112,10 @@ class Final:
 
 def run_key(config: ClassifierConfig, digest: str) -> str:
     """Name the folder of intermediate results by what they depend on, but for the code."""
-    told = config.model_dump_json(exclude={"unknown", "loops"})
+    without: dict[str, Any] = {"unknown": True, "loops": True}
+    if not config.training.teachers:  # then a run is what it was before there were teachers
+        without["training"] = {"teachers", "distill"}
+    told = config.model_dump_json(exclude=without)
     return hashlib.sha256((told + digest).encode()).hexdigest()[:12]
 
 
