@@ -191,7 +191,7 @@ def _fits(path: Path, tests: dict[str, Sounds]) -> bool:
 
 
 def _join(parts: Sequence[tuple[Sounds, dict[str, Any]]]) -> dict[str, Any]:
-    joined = {key: np.concatenate([arrays[key] for _, arrays in parts]) for key in parts[0][1]}
+    joined: dict[str, Any] = {key: np.concatenate([arrays[key] for _, arrays in parts]) for key in parts[0][1]}
     joined["truth"] = np.concatenate([sounds.labels for sounds, _ in parts])
     joined["sources"] = np.array([entry.source for sounds, _ in parts for entry in sounds.entries])
     joined["entries"] = tuple(entry for sounds, _ in parts for entry in sounds.entries)
