@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from audiolab.training.baseline import fit_trees, statistics, trees_probabilities
+from audiolab.training.manifest import fold_numbers
 from audiolab.training.noise import (
     detection,
     estimate_noise,
@@ -36,22 +37,24 @@ def relabelled(entries, labels: tuple[str, ...], numbers: np.ndarray) -> list:
     return [replace(entry, label=labels[number]) for entry, number in zip(entries, numbers.tolist(), strict=True)]
 
 
-def inner_weights(entries, x, y, folds: np.ndarray, held: int, *, labels, seed: int) -> np.ndarray:
+def inner_weights(entries, x, y, inside: np.ndarray, groups: np.ndarray, *, labels, seed: int) -> np.ndarray:
     """Weights of the training part, from folds inside it: what is judged has no say in the cleaning."""
-    inside = folds != held
-    p = answers(x[inside], y[inside], folds[inside], len(labels), seed)
     weights = np.ones(len(y))
     part = [entry for entry, keep in zip(entries, inside, strict=True) if keep]
+    count = min(3, len(set(groups[inside].tolist())))
+    if count < 2:
+        return weights
+    p = answers(x[inside], y[inside], fold_numbers(part, groups[inside], count), len(labels), seed)
     weights[inside] = noise_weights(part, p, labels, least=0.0)
     return weights
 
 
-def cleaned(entries, x, y, folds: np.ndarray, *, labels: tuple[str, ...], seed: int) -> np.ndarray:
+def cleaned(entries, x, y, folds: np.ndarray, groups: np.ndarray, *, labels, seed: int) -> np.ndarray:
     """Out-of-fold probabilities with suspects of each training part weighed down."""
     out = np.zeros((len(y), len(labels)))
     rng = np.random.default_rng(seed)
     for fold in sorted(set(folds.tolist())):
-        weights = inner_weights(entries, x, y, folds, fold, labels=labels, seed=seed)
+        weights = inner_weights(entries, x, y, folds != fold, groups, labels=labels, seed=seed)
         # a sound of weight 0.3 stays in three of ten draws
         rows = np.flatnonzero((folds != fold) & (rng.random(len(y)) < weights))
         trees = fit_trees(x[rows], y[rows], seed=seed)
@@ -101,9 +104,9 @@ def main() -> int:
     entries, labels, y = list(sounds.entries), config.labels, sounds.labels
     x = statistics(sounds)
     rng = np.random.default_rng(config.seed)
-    groups = found.duplicates.groups  # copies stay together: else a wrong label vouches for itself
     deal = rng.permutation(len(entries)) % config.folds
-    splits = {"by source": folds, "random": deal[groups]}
+    # copies stay together: else a wrong label vouches for itself
+    splits = {"by source": folds, "random": deal[found.duplicates.groups]}
     finders = planted(trial, entries, x, y, splits)
     p = answers(x, y, splits["random"], len(labels), config.seed)
     suspects = find_suspects(entries, p, labels)
@@ -113,7 +116,7 @@ def main() -> int:
     across = found.duplicates.between_sources()
     disagree = sum(entries[pair.first].label != entries[pair.second].label for pair in across)
     plain = answers(x, y, folds, len(labels), config.seed)
-    clean = cleaned(entries, x, y, folds, labels=labels, seed=config.seed)
+    clean = cleaned(entries, x, y, folds, found.groups, labels=labels, seed=config.seed)
     trial.say("trained with and without")
     trusted = np.ones(len(y), bool)
     trusted[[s.index for s in suspects]] = False

@@ -52,6 +52,10 @@ EVENTS = [("kick", 0.5), ("snare", 1.0), ("open_hat", 1.42), ("kick", 1.5), ("sn
           ("snare", 4.0), ("kick", 4.6), ("snare", 4.75)]  # fmt: skip
 
 
+APART = 5.0
+"""So far that all hits of a class are one drum, whatever the encoder."""
+
+
 @pytest.fixture
 def song(lib):
     return lib.sound("beat")
@@ -71,17 +75,19 @@ def test_drums_come_apart_and_each_has_one_best_take(song):
     assert song.library.fsck().clean
 
 
-def test_the_clean_hit_is_the_best(song):
-    kicks = al.takes(song)["kick 1"]
-    assert len(kicks.takes) >= 3
+def test_the_clean_hit_is_the_best(song, monkeypatch):
+    monkeypatch.setattr("audiolab.runs.best_takes._drums", lambda *given: [])  # the drum head is not under test
+    kicks = al.takes(song, apart=APART)["kick 1"]
+    assert len(kicks.takes) == 4
     assert kicks.best.start / RATE == pytest.approx(2.8, abs=0.02)
     by_time = {round(take.sound.start / RATE, 1): take for take in kicks.takes}
-    if 1.5 in by_time:
-        assert by_time[1.5].why["before"] < by_time[2.8].why["before"]
+    assert set(by_time) == {0.5, 1.5, 2.8, 4.6}
+    assert by_time[1.5].why["before"] < by_time[2.8].why["before"]  # an open hat rings into it
+    assert by_time[4.6].why["room"] < by_time[0.5].why["room"] < by_time[2.8].why["room"] == 1
 
 
 def test_song_takes_gives_them_from_the_library(song):
-    found = al.takes(song)
+    found = al.takes(song, apart=APART)
     stored = song.takes
     assert list(stored) == [group.name for group in found]
     for group in found:
@@ -90,22 +96,24 @@ def test_song_takes_gives_them_from_the_library(song):
 
 def test_a_persons_choice_wins_stays_and_can_be_taken_back(song):
     library = song.library
-    kicks = al.takes(song)["kick 1"]
+    kicks = al.takes(song, apart=APART)["kick 1"]
     wanted = kicks.round_robins[-1]
     library.choose_take(wanted)
     assert song.takes["kick 1"][0].id == wanted.id
     assert wanted.id in library.query("take:best")
     assert kicks.best.id not in library.query("take:best")
-    again = al.takes(song)
+    again = al.takes(song, apart=APART)
     assert again["kick 1"].best.id == wanted.id
+    assert song.takes["kick 1"].ids == [take.sound.id for take in again["kick 1"].takes]
     assert len(library.query("take:best")) == len(again)
     library.undo()
     assert kicks.best.id in library.query("take:best")
-    assert al.takes(song)["kick 1"].best.id == kicks.best.id
+    assert wanted.id not in library.query("take:best")
+    assert al.takes(song, apart=APART)["kick 1"].best.id == kicks.best.id
 
 
 def test_exporters_can_name_takes(song, tmp_path):
-    found = al.takes(song)
+    found = al.takes(song, apart=APART)
     report = al.export(song, tmp_path / "kit", template="{take}")
     names = {file.name for file in report.files}
     assert {f"kick_1_rr{n + 1}.wav" for n in range(len(found["kick 1"].takes))} <= names

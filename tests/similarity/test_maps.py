@@ -25,6 +25,7 @@ def clusters(each: int = 20, count: int = 5, seed: int = 0):
     return values, [f"c{i // each}" for i in range(each * count)]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not UMAP, reason="needs umap-learn")
 def test_umap_keeps_clusters_together_twice_the_same_and_places_the_rest():
     vectors, labels = clusters()

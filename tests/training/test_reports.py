@@ -18,7 +18,7 @@ from audiolab.training.pictures import confusion_matrix
 from audiolab.training.reporting import write_report
 
 LABELS = ("kick", "snare", "<b>")
-NAME = "<script>alert('x')</script> & \"two\".wav"
+NAME = "<script>alert('x') & \"two\".wav"
 
 
 def predictions() -> tuple[list[Entry], np.ndarray, np.ndarray]:

@@ -95,6 +95,9 @@ def map_(
 def takes(
     song: SoundName,
     choose: Annotated[str | None, typer.Option(help="A sample that is to be the best take of its drum.")] = None,
+    apart: Annotated[
+        float | None, typer.Option(help="How far hits of one drum may lie apart; 1 is as far as unlike drums.")
+    ] = None,
     library: LibraryOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -104,7 +107,7 @@ def takes(
     opened = open_library(library)
     if choose is not None:
         opened.choose_take(opened.sound(choose))
-    found = run(opened.sound(song))
+    found = run(opened.sound(song)) if apart is None else run(opened.sound(song), apart=apart)
     if as_json:
         print_json(found.to_dict())
         return

@@ -58,20 +58,24 @@ def chosen_takes(session: Session, among: Iterable[str]) -> dict[str, str]:
 
 
 def choose_take(session: Session, actor: str, sound_id: str) -> None:
-    """Let a sample be the best take of its drum, by a person's choice."""
+    """Let a sample be the best take of its drum, by a person's choice; it and the one before change places."""
     row = session.get(SoundRow, sound_id)
     group = None if row is None else row.facts.get("take_group")
     if row is None or group is None:
         name = sound_id[:12] if row is None else row.name
         raise CatalogError(f"{name!r} is no take of a drum; find the takes of its song first (audiolab takes SONG)")
-    mates = select(SoundRow).where(SoundRow.song_id == row.song_id, SoundRow.kind == "sample")
-    for mate in session.scalars(mates).all():
-        if mate.facts.get("take_group") != group:
-            continue
-        wanted = "best" if mate.id == sound_id else "other"
-        before = overlay(session, mate.id, _CHOICE) or {}
-        if mate.facts.get("take") != wanted or (wanted == "best" and before.get("take") != "best"):
-            set_overlay(session, actor, mate.id, _CHOICE, {**before, "take": wanted})
+    if row.facts.get("take") == "best":
+        return
+    number = row.facts.get("take_number")
+    family = SoundRow.song_id == row.song_id if row.song_id else SoundRow.parent_id == row.parent_id
+    for mate in session.scalars(select(SoundRow).where(family, SoundRow.kind == "sample")).all():
+        if mate.id != sound_id and mate.facts.get("take_group") == group and mate.facts.get("take") == "best":
+            _say(session, actor, mate.id, {"take": "other", "take_number": number})
+    _say(session, actor, sound_id, {"take": "best", "take_number": 1})
+
+
+def _say(session: Session, actor: str, sound_id: str, words: Mapping[str, Any]) -> None:
+    set_overlay(session, actor, sound_id, _CHOICE, {**(overlay(session, sound_id, _CHOICE) or {}), **words})
 
 
 def takes_of(song: Sound) -> dict[str, SoundList]:
@@ -80,8 +84,8 @@ def takes_of(song: Sound) -> dict[str, SoundList]:
 
     groups: dict[str, list[SoundRow]] = defaultdict(list)
     with song.library.store.transaction(write=False) as session:
-        mine = (SoundRow.song_id == song.id, SoundRow.kind == "sample", SoundRow.deleted_at.is_(None))
-        rows = select(SoundRow).where(*mine)
+        family = SoundRow.song_id == song.id if song.kind == "song" else SoundRow.parent_id == song.id
+        rows = select(SoundRow).where(family, SoundRow.kind == "sample", SoundRow.deleted_at.is_(None))
         for row in session.scalars(rows):
             if isinstance(group := row.facts.get("take_group"), str):
                 groups[group].append(row)

@@ -7,9 +7,10 @@ cut, and how loud it is beside its loudest mate.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from audiolab.audio import Audio
 from audiolab.errors import CatalogError, ParameterError
-from audiolab.library import Library, Sound
+from audiolab.library import Library, SampleSet, Sound
 from audiolab.library.tables import html_table
 from audiolab.library.takes import chosen_takes, write_takes
 from audiolab.runs.points import chosen_encoder, library_space
@@ -134,7 +135,8 @@ def takes(song: Sound, *, apart: float = TAKES_APART) -> Takes:
     Parameters
     ----------
     song : Sound
-        A song, or a stem, whose samples are cut, described, embedded and classified.
+        A song whose samples, or whose stems' samples, are cut, described, embedded and classified. Any stem stands
+        for its song.
     apart : float
         How far hits of one drum may lie apart; 1 is the usual distance of unlike drums.
 
@@ -154,29 +156,31 @@ def takes(song: Sound, *, apart: float = TAKES_APART) -> Takes:
         raise ParameterError(f"{song.name!r} is a sample; takes are found among those of a song or a stem")
     if not 0 < apart < 10:
         raise ParameterError(f"apart must lie between 0 and 10, not {apart}")
+    song = song.song or song
     library = song.library
     encoder = chosen_encoder(library)
     hits, left, among = _hits(library, song, encoder)
     spread = drum_spread()
     groups: list[TakeGroup] = []
+    with library.store.transaction(write=False) as session:
+        chosen = chosen_takes(session, among)
     if hits:
         vectors, envelope = np.stack([hit.vector for hit in hits]), np.stack([hit.envelope for hit in hits])
         classes = [hit.drum for hit in hits]
-        with library.store.transaction(write=False) as session:
-            chosen = chosen_takes(session, among)
         counts: Counter[str] = Counter()
         for members in cluster_takes(vectors, envelope, classes, spread=spread, apart=apart):
-            label = Counter(str(hits[row].sound.label) for row in members).most_common(1)[0][0]
+            label = Counter(hits[row].label for row in members).most_common(1)[0][0]
             counts[label] += 1
             groups.append(_group(f"{label} {counts[label]}", label, [hits[row] for row in members], chosen))
     with library.store.transaction() as session:
-        write_takes(session, among, {i: body for group in groups for i, body in _facts(group)})
+        write_takes(session, among, {i: body for group in groups for i, body in _facts(group, chosen)})
     return Takes(song, tuple(groups), encoder, spread, apart, tuple(left))
 
 
 @dataclass(frozen=True, slots=True)
 class _Hit:
     sound: Sound
+    label: str
     drum: str
     vector: NDArray[np.float32]
     envelope: NDArray[np.float32]
@@ -196,12 +200,12 @@ def _hits(library: Library, song: Sound, encoder: str) -> tuple[list[_Hit], list
     for parent in (song, *(song.stems.values() if song.kind == "song" else ())):
         samples = parent.samples
         among += samples.ids
-        drums = _drums(library, parent, samples.ids)
+        drums = _drums(library, parent, samples)
         source = parent.source(rendered=False) if len(samples) else None
         starts = sorted(sample.start or 0 for sample in samples)
-        for number, sample in enumerate(samples):
-            drum = _DRUMS.get(sample.label or "")
-            if drum is None or sample.facts.get("kind") == "loop":
+        for number, (sample, row) in enumerate(zip(samples, samples.to_dicts(), strict=True)):
+            drum = _DRUMS.get(row["label"] or "")
+            if drum is None or row["facts"].get("kind") == "loop":
                 continue
             at = int(np.searchsorted(ids, sample.id))
             if at >= len(ids) or ids[at] != sample.id or not space.index.audible[at]:
@@ -213,12 +217,13 @@ def _hits(library: Library, song: Sound, encoder: str) -> tuple[list[_Hit], list
             if source is None or sample.start is None or sample.stop is None:
                 left.append((sample.id, "it is a file of its own, so nothing is known of what lay around it"))
                 continue
-            after = next((start for start in starts if start > sample.start), source.frames)
+            following = bisect_right(starts, sample.start)
+            after = starts[following] if following < len(starts) else source.frames
             heard = drums[number] if drums else {}
             gap_s = (after - sample.start) / source.sample_rate
             others = max((p for name, p in heard.items() if _DRUMS.get(name, name) != drum), default=0.0)
             found.append(_Hit(
-                sample, drum, np.asarray(space.index.vectors[at]), space.envelope[at],
+                sample, str(row["label"]), drum, np.asarray(space.index.vectors[at]), space.envelope[at],
                 measure_neatness(source, sample.start, sample.stop), gap_s, others,
             ))  # fmt: skip
     if among and not found and len(left) == len(among):
@@ -228,26 +233,23 @@ def _hits(library: Library, song: Sound, encoder: str) -> tuple[list[_Hit], list
     return found, left, among
 
 
-def _drums(library: Library, parent: Sound, ids: Sequence[str]) -> list[Mapping[str, float]]:
+def _drums(library: Library, parent: Sound, samples: SampleSet) -> list[Mapping[str, float]]:
     """Give what the drum head heard in each sample, if it was asked about this very set."""
     result = library.latest_result(parent.id, "classify")
-    items = [] if result is None else result.document.get("items", [])
-    return [item.get("drums", {}) for item in items] if len(items) == len(ids) else []
+    if result is None or result.set_id != samples.id:
+        return []
+    items = result.document.get("items", [])
+    return [item.get("drums", {}) for item in items] if len(items) == len(samples) else []
 
 
 def _group(name: str, label: str, hits: Sequence[_Hit], chosen: Mapping[str, str]) -> TakeGroup:
     loudest = max(hit.neat.peak_db for hit in hits)
     rated = [(hit, _why(hit, loudest)) for hit in hits]
     quality = {hit.sound.id: sum(WEIGHTS[part] * value for part, value in why.items()) for hit, why in rated}
-
-    def place(item: tuple[_Hit, Mapping[str, float]]) -> tuple[Any, ...]:
-        said = {"best": 0, "other": 2}.get(chosen.get(item[0].sound.id, ""), 1)
-        return said, -round(quality[item[0].sound.id], 6), item[0].sound.start, item[0].sound.id
-
-    ordered = sorted(rated, key=place)
-    return TakeGroup(name, label, tuple(
-        Take(hit.sound, number == 0, quality[hit.sound.id], why) for number, (hit, why) in enumerate(ordered)
-    ))  # fmt: skip
+    made = [Take(hit.sound, False, quality[hit.sound.id], why) for hit, why in rated]
+    rank = {"best": 0, "other": 2}
+    ordered = sorted(made, key=lambda take: (rank.get(chosen.get(take.sound.id, ""), 1), *_place(take)))
+    return TakeGroup(name, label, (replace(ordered[0], best=True), *ordered[1:]))
 
 
 def _why(hit: _Hit, loudest: float) -> dict[str, float]:
@@ -260,12 +262,21 @@ def _why(hit: _Hit, loudest: float) -> dict[str, float]:
     }
 
 
-def _facts(group: TakeGroup) -> Iterator[tuple[str, dict[str, Any]]]:
-    for number, take in enumerate(group.takes, start=1):
+def _facts(group: TakeGroup, chosen: Mapping[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Give what was measured of each take; what a person chose lies over it, and may be taken back."""
+    measured = sorted(group.takes, key=_place)
+    taken = any(chosen.get(take.sound.id) == "best" for take in measured)
+    for number, take in enumerate(measured, start=1):
+        # A person's best has put another one in its place; a third one, measured now, must not be best beside it.
+        best = number == 1 and (not taken or take.sound.id in chosen)
         yield take.sound.id, {
-            "take": "best" if take.best else "other", "take_group": group.name, "take_number": number,
+            "take": "best" if best else "other", "take_group": group.name, "take_number": number,
             "take_quality": round(take.quality, 4),
         }  # fmt: skip
+
+
+def _place(take: Take) -> tuple[Any, ...]:
+    return -round(take.quality, 6), take.sound.start, take.sound.id
 
 
 def drum_spread() -> float:

@@ -44,7 +44,7 @@ _SAME, _SAME_PLAIN = 0.85, 0.97
 """Correlation that all bands but one have to reach; the second where a sound is plain: two takes of a drum machine's
 tom are nearly one decaying sine. A sound is plain if its energy lies in fewer than `_PLAIN` independent components,
 unless it fills `_FULL` bands and none of them is under `_WORST`."""
-_PLAIN, _FULL, _WORST = 30.0, 5, 0.6
+_PLAIN, _FULL, _WORST = 30.0, 5, 0.45
 _INSIDE, _LEAST = 0.8, 0.15
 """Of the energies of two copies, the part that overlaps: of one nearly all, of the other a little."""
 _SHORTEST = _RATE // 50

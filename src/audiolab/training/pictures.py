@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ def draw_confusions(path: Path, table: Ints, labels: Sequence[str], title: str) 
     axes.set_yticks(places, names, fontsize=9)
     axes.set_xlabel("said")
     axes.set_ylabel("true (sounds)")
-    axes.set_title(title, fontsize=10, loc="left", wrap=True)
+    axes.set_title(fill(title, 90), fontsize=10, loc="left")
     bar = figure.colorbar(image, ax=axes, shrink=0.8)
     bar.set_label("share of the row")
     _save(figure, path)
@@ -72,7 +73,7 @@ def draw_reliability(path: Path, probabilities: NDArray[np.float64], truth: Ints
     upper.set_ylabel("share that is right")
     upper.legend(loc="upper left", frameon=False, fontsize=9)
     error = calibration_error(probabilities, truth, bins)
-    upper.set_title(f"{title}\nECE {error:.3f}, {len(truth)} sounds", fontsize=10, loc="left")
+    upper.set_title(f"{fill(title, 68)}\nECE {error:.3f}, {len(truth)} sounds", fontsize=10, loc="left")
     lower.bar(middles, sizes, width=0.9 / bins, color="#999999")
     lower.set_xlabel("confidence")
     lower.set_ylabel("sounds")

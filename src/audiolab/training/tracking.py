@@ -10,9 +10,11 @@ import json
 import logging
 import math
 import os
+import sqlite3
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -44,15 +46,26 @@ def client_of(uri: str | None = None) -> Any:
     ------
     MissingDependency
         If MLflow is not installed.
+    ParameterError
+        If its database cannot be opened.
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     try:
         from mlflow import MlflowClient
     except ImportError:
         raise MissingDependency("the registry of models needs MLflow: pip install 'audiolab[train]'") from None
+    address = uri or tracking_uri()
+    if address.startswith("sqlite:///"):  # MLflow itself would try again for half an hour
+        path = Path(address.removeprefix("sqlite:///"))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with closing(sqlite3.connect(path)) as database:
+                database.execute("PRAGMA schema_version").fetchone()
+        except (sqlite3.Error, OSError) as error:
+            raise ParameterError(f"MLflow at {address!r} cannot be opened: {error}") from None
     logging.getLogger("mlflow").setLevel(logging.WARNING)  # it announces every table that it makes
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    return MlflowClient(tracking_uri=uri or tracking_uri(), registry_uri=uri or tracking_uri())
+    return MlflowClient(tracking_uri=address, registry_uri=address)
 
 
 def _reached(uri: str) -> Any:
