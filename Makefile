@@ -50,12 +50,13 @@ test: install lint
 
 test-full: install
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "slow or browser"
-	AUDIOLAB_HOME=$$(mktemp -d) $(BIN)/python -m pytest --nbval-lax --nbval-cell-timeout=600 -p no:cacheprovider notebooks/00_quickstart.ipynb
+	AUDIOLAB_HOME=$$(mktemp -d) $(BIN)/python -m pytest --nbval-lax --nbval-cell-timeout=600 -p no:cacheprovider notebooks/00_quickstart.ipynb notebooks/01_train_a_classifier.ipynb
 
 campaign: install
 	$(BIN)/python benchmarks/campaign_$(NAME).py
 
 experiment: install
+	@test -f "experiments/$(NAME)/run.py" || { echo "say make experiment NAME=..., one of: $$(ls experiments/*/run.py | cut -d/ -f2 | tr '\n' ' ')"; exit 2; }
 	$(BIN)/python experiments/$(NAME)/run.py
 
 clean:

@@ -3,9 +3,9 @@
     python benchmarks/bench_classify.py [--shared ../shared] [--json FILE]
 
 Leave-sources-out scores need five trainings; they are made by `python -m audiolab.training` and read from the
-model's scores.json. Measured here: the shipped weights on sources that they never heard, beside ExtraTrees trained
-on the same sounds; the drum head at the true onsets of real drum stems; sounds per second from memory, from
-files, and in a loop of single calls.
+model's scores.json. Measured here: the shipped weights on sources that they never heard, beside ExtraTrees and a random
+forest trained on the same recordings; the drum head at the true onsets of real drum stems, F by class; sounds per
+second of `classify` and `embed` from memory, from files, and in a loop of single calls (medians of five rounds).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import csv
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,8 @@ import numpy as np
 
 from audiolab.audio import Audio, View, open_source, to_frames
 from audiolab.errors import AudioError
-from audiolab.stages import classify
-from audiolab.stages.classification import Classification, get_encoder, get_head
+from audiolab.stages import classify, embed
+from audiolab.stages.classification import get_encoder, get_head
 from audiolab.stages.classification.encoder import MODEL_FOLDER
 from audiolab.stages.classification.preparing import listen, prepare
 
@@ -62,8 +62,8 @@ def heard(folder: Path, rows: Sequence[dict[str, str]]) -> tuple[list[Audio], li
     return sounds, kept
 
 
-def trees_beside(folder: Path, rows: Sequence[dict[str, str]], test: Sequence[dict[str, str]]) -> np.ndarray:
-    """Best labels of ExtraTrees trained on all recordings that may ship, on the rows of `test`."""
+def trees_beside(folder: Path, rows: Sequence[dict[str, str]], test: Sequence[dict[str, str]]) -> dict[str, np.ndarray]:
+    """Give what trees on MFCC and log-mel statistics of all recordings that may ship say of the rows of `test`."""
     from audiolab.training.baseline import fit_trees, statistics, trees_probabilities
     from audiolab.training.data import collect
     from audiolab.training.manifest import Entry
@@ -75,8 +75,11 @@ def trees_beside(folder: Path, rows: Sequence[dict[str, str]], test: Sequence[di
         return [Entry(folder / row["path"], row["source"], row["label"]) for row in part]
 
     train = collect(entries([row for row in rows if row["may_ship"] != "no"]), config, variants=1)
-    trees = fit_trees(statistics(train), train.labels)
-    return trees_probabilities(trees, statistics(collect(entries(test), config, variants=1)), len(config.labels))
+    known, asked = statistics(train), statistics(collect(entries(test), config, variants=1))
+    return {
+        kind: trees_probabilities(fit_trees(known, train.labels, kind=kind), asked, len(config.labels))
+        for kind in ("extra", "forest")
+    }
 
 
 def scores(p: np.ndarray, rows: Sequence[dict[str, str]], labels: Sequence[str]) -> dict[str, Any]:
@@ -123,14 +126,26 @@ def drum_head(folder: Path) -> dict[str, dict[str, float]]:
     return table
 
 
-def per_second(work: Any, count: int, repeats: int = 3) -> dict[str, float]:
-    """Sounds per second of wall time, and of CPU time (which other work on the machine changes less)."""
-    wall, cpu = float("inf"), float("inf")
+def per_second(works: dict[str, Callable[[], object]], count: int, repeats: int = 5) -> dict[str, dict[str, float]]:
+    """Sounds per second of wall time, and of CPU time (which other work on the machine changes less).
+
+    Medians of `repeats` rounds; in each round everything runs once, one after the other.
+    """
+    walls: dict[str, list[float]] = {name: [] for name in works}
+    cpus: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(repeats):
-        start, used = time.perf_counter(), time.process_time()
-        work()
-        wall, cpu = min(wall, time.perf_counter() - start), min(cpu, time.process_time() - used)
-    return {"wall": round(count / wall, 1), "cpu": round(count / cpu, 1)}
+        for name, work in works.items():
+            start, used = time.perf_counter(), time.process_time()
+            work()
+            walls[name].append(time.perf_counter() - start)
+            cpus[name].append(time.process_time() - used)
+    return {
+        name: {
+            "wall": round(count / float(np.median(walls[name])), 1),
+            "cpu": round(count / float(np.median(cpus[name])), 1),
+        }
+        for name in works
+    }
 
 
 def speed(paths: Sequence[Path]) -> dict[str, Any]:
@@ -138,23 +153,26 @@ def speed(paths: Sequence[Path]) -> dict[str, Any]:
     encoder, head = get_encoder(), get_head()
     prepared = [prepare((h := listen(sound)).mono, h.sample_rate) for sound in sounds]
     classify(sounds[:2])
-
-    def singly() -> list[Classification]:
-        return [classify(sound)[0] for sound in sounds]
-
-    return {
-        "classify, from memory": per_second(lambda: classify(sounds), len(sounds)),
-        "classify, from files": per_second(lambda: classify(list(paths)), len(sounds)),
-        "classify, single calls": per_second(singly, len(sounds)),
-        "encoder and heads alone": per_second(lambda: head.probabilities(encoder(prepared)), len(sounds)),
-    }
+    embed(sounds[:2])
+    return per_second(
+        {
+            "classify, from memory": lambda: classify(sounds),
+            "classify, from files": lambda: classify(list(paths)),
+            "classify, single calls": lambda: [classify(sound)[0] for sound in sounds],
+            "embed, from memory": lambda: embed(sounds),
+            "embed, from files": lambda: embed(list(paths)),
+            "embed, single calls": lambda: [embed(sound) for sound in sounds],
+            "encoder and heads alone": lambda: head.probabilities(encoder(prepared)),
+        },
+        len(sounds),
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shared", type=Path, default=Path(os.environ.get("AUDIOLAB_SHARED", ROOT.parent / "shared")))
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--no-trees", action="store_true", help="leave the ExtraTrees out (they take a minute)")
+    parser.add_argument("--no-trees", action="store_true", help="leave the trees out (they take minutes)")
     options = parser.parse_args()
     folder = options.shared / "data" / "oneshots"
     rows, linked = read_table(folder / "manifest.csv")
@@ -177,8 +195,9 @@ def main() -> None:
     result: dict[str, Any] = {"unseen": {"shipped": scores(head.probabilities(vectors), test, labels)}}
     print(line(f"shipped ({len(test)} sounds)", result["unseen"]["shipped"]))
     if not options.no_trees:
-        result["unseen"]["extra"] = scores(trees_beside(folder, rows, test), test, labels)
-        print(line("ExtraTrees, same recordings", result["unseen"]["extra"]))
+        for kind, p in trees_beside(folder, rows, test).items():
+            result["unseen"][kind] = scores(p, test, labels)
+            print(line(f"{names[kind]}, recordings", result["unseen"][kind]))
     result["mdb"] = drum_head(options.shared / "data" / "music" / "mdb")
     parts = [f"{name} {row['f']:.3f} ({row['hits']})" for name, row in result["mdb"].items()]
     print(f"drum head at true onsets of real drum stems, F: {', '.join(parts)}")

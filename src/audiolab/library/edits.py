@@ -27,6 +27,10 @@ class Edits:
     store: Store
     actor: str
 
+    @property
+    def _whole_library(self) -> Library:
+        return cast("Library", self)
+
     def tag(self, sounds: Sounds, label: str, confidence: float = 1.0, *, role: Role | None = None) -> None:
         """Give sounds a label by a person's hand; see `Sound.tag`."""
         with self.store.transaction() as session:
@@ -100,13 +104,15 @@ class Edits:
         with self.store.transaction(write=False) as session:
             return actions(session, actor=actor, limit=limit)
 
-    def undo(self, n: int = 1, *, actor: str | None = None) -> list[Action]:
+    def undo(self, n: int = 1, *, actor: str | None = None, action: str | None = None) -> list[Action]:
         """Take back one's own last `n` actions, all of them or none; give them.
 
         Parameters
         ----------
         actor : str, optional
             Whose actions; default: those of who opened the library.
+        action : str, optional
+            Only this one (`Action.group`), whatever else was done since.
 
         Raises
         ------
@@ -114,11 +120,15 @@ class Edits:
             If there is nothing to take back, or the same things were changed since; nothing is changed then.
         """
         with self.store.transaction() as session:
+            session.info[undoing.CHOOSE] = self._whole_library.choose
+            if action is not None:
+                return [undoing.undo_action(session, actor or self.actor, action)]
             return undoing.undo(session, actor or self.actor, n)
 
     def redo(self, n: int = 1, *, actor: str | None = None) -> list[Action]:
         """Do again what `undo` has taken back, as long as nothing else was done since."""
         with self.store.transaction() as session:
+            session.info[undoing.CHOOSE] = self._whole_library.choose
             return undoing.redo(session, actor or self.actor, n)
 
     def delete(self, sounds: Sounds) -> int:

@@ -8,6 +8,8 @@ from .mapping import SoundMap as SoundMap
 from .mapping import place_on_map as place_on_map
 from .neighbours import Neighbours as Neighbours
 from .neighbours import similar as similar
+from .proposals import Proposals as Proposals
+from .proposals import uncertain as uncertain
 from .rebuilding import rebuild as rebuild
 from .rebuilding import rebuild_all as rebuild_all
 from .rebuilt import RebuildReport as RebuildReport
@@ -17,5 +19,9 @@ from .recipe import Step as Step
 from .recipe import Where as Where
 from .recipe import recipe_names as recipe_names
 from .report import RunReport as RunReport
+from .retagging import Retagging as Retagging
+from .retagging import retag as retag
 from .run import Run as Run
 from .run import process as process
+from .teaching import Taught as Taught
+from .teaching import teach as teach

@@ -174,11 +174,23 @@ def read_labelled(what: str | Path, labels: Iterable[str]) -> Reading:
     return found
 
 
-def link_groups(entries: Sequence[Entry], linked: Iterable[Iterable[str]] = ()) -> NDArray[np.int64]:
-    """Give each entry the number of its group: what a split must not tear apart, linked sources together.
+def link_groups(
+    entries: Sequence[Entry], linked: Iterable[Iterable[str]] = (), twins: Mapping[Path, int] | None = None
+) -> NDArray[np.int64]:
+    """Give each entry the number of its group: what a split must not tear apart.
 
-    Sources are linked by name (`linked`). Near-duplicates across sources link only single sounds, which
-    `check_no_leak` finds; joining whole sources by every such pair would leave nothing to split.
+    Sources that are linked by name stay together. Sounds that are one recording (`twins`) stay together as well:
+    each such group follows its largest part, and its other sounds leave the group of their source. Joining whole
+    sources by every such pair would leave nothing to split; `duplicates.linked_sources` says which to link.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        The sounds.
+    linked : iterable of iterable of str
+        Sources that share much.
+    twins : mapping, optional
+        The group of each sound that is there more than once, by path (`Duplicates.twins`).
     """
     leader: dict[str, str] = {}
     for sources in linked:
@@ -187,7 +199,14 @@ def link_groups(entries: Sequence[Entry], linked: Iterable[Iterable[str]] = ()) 
             leader[source] = first
     names = [leader.get(entry.source, entry.source) for entry in entries]
     order = {name: number for number, name in enumerate(sorted(set(names)))}
-    return np.array([order[name] for name in names], np.int64)
+    groups = np.array([order[name] for name in names], np.int64)
+    members: dict[int, list[int]] = {}
+    for index, entry in enumerate(entries):
+        if twins and entry.path in twins:
+            members.setdefault(twins[entry.path], []).append(index)
+    for rows in members.values():
+        groups[rows] = np.bincount(groups[rows]).argmax()
+    return groups
 
 
 def fold_numbers(entries: Sequence[Entry], groups: NDArray[np.int64], folds: int) -> NDArray[np.int64]:
@@ -223,9 +242,9 @@ def fold_numbers(entries: Sequence[Entry], groups: NDArray[np.int64], folds: int
 
 def check_no_leak(
     train: Sequence[Entry], test: Sequence[Entry], *, fingerprints: Mapping[Path, NDArray[np.float32]] | None = None,
-    threshold: float = 0.999,
+    threshold: float = 0.999, twins: Mapping[Path, int] | None = None,
 ) -> list[str]:  # fmt: skip
-    """List what sits on both sides of a split: files, near-duplicate groups, and close fingerprints.
+    """List what sits on both sides of a split: files, near-duplicate groups, recordings, and close fingerprints.
 
     Parameters
     ----------
@@ -233,6 +252,8 @@ def check_no_leak(
         The two sides.
     fingerprints : mapping, optional
         A vector of unit length for each path; pairs with a product above `threshold` count as leaks.
+    twins : mapping, optional
+        The group of each sound that is there more than once, by path (`Duplicates.twins`).
 
     Returns
     -------
@@ -242,6 +263,14 @@ def check_no_leak(
     found = [f"file {path.name}" for path in sorted({e.path for e in train} & {e.path for e in test})]
     shared = ({e.dup_group for e in train} & {e.dup_group for e in test}) - {""}
     found += [f"duplicate group {name}" for name in sorted(shared)]
+    if twins:
+        there = {twins[e.path]: e for e in reversed(train) if e.path in twins}
+        found += [
+            f"{e.path.name} of {e.source} is the same recording as {there[twins[e.path]].path.name} of "
+            f"{there[twins[e.path]].source}"
+            for e in test
+            if twins.get(e.path) in there
+        ]
     if fingerprints:
         left = np.stack([fingerprints[e.path] for e in train])
         right = np.stack([fingerprints[e.path] for e in test])
