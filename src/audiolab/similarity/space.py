@@ -145,7 +145,7 @@ class Space:
         found: list[dict[str, float]] = [{} for _ in rows]
         if not len(places):
             return found
-        given = {"timbre": exact_scores(self.index.vectors[places], point.vector)}
+        given: dict[str, NDArray[np.floating[Any]]] = {"timbre": exact_scores(self.index.vectors[places], point.vector)}
         if self.envelope is not None and point.envelope is not None:
             given["envelope"] = envelope_closeness(point.envelope, self.envelope[places])
         if self.pitch is not None and point.pitch is not None:
