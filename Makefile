@@ -56,6 +56,7 @@ campaign: install
 	$(BIN)/python benchmarks/campaign_$(NAME).py
 
 experiment: install
+	@test -f "experiments/$(NAME)/run.py" || { echo "say make experiment NAME=..., one of: $$(ls experiments/*/run.py | cut -d/ -f2 | tr '\n' ' ')"; exit 2; }
 	$(BIN)/python experiments/$(NAME)/run.py
 
 clean:

@@ -7,5 +7,9 @@ from .runs import Recipe as Recipe
 from .runs import Run as Run
 from .runs import duplicates as duplicates
 from .runs import process as process
+from .runs import retag as retag
 from .runs import similar as similar
+from .runs import takes as takes
+from .runs import teach as teach
+from .runs import uncertain as uncertain
 from .widgets import show as show

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-DOORS = ("Library", "Audio", "Recipe", "process", "show", "export", "settings", "Run")
+DOORS = ("Library", "Audio", "Recipe", "process", "show", "export", "settings", "Run", "similar", "duplicates", "takes")
 
 
 def _fresh(code: str) -> subprocess.CompletedProcess[str]:

@@ -17,7 +17,7 @@ from audiolab.training.bench import train
 from audiolab.training.data import RENDERED, Batches, collect, render
 from audiolab.training.fitting import fit, judge
 from audiolab.training.manifest import Entry
-from audiolab.training.mixing import mix_batch, spoil
+from audiolab.training.mixing import blend, mix_batch, spoil, warp
 from audiolab.training.network import BANDS, STEPS
 from audiolab.training.settings import (
     ClassifierConfig,
@@ -157,3 +157,29 @@ def test_a_configuration_written_and_read_is_the_same():
     assert from_layout(to_layout(SMALL)) == SMALL.seeded(SMALL.seed)
     default = load_config("default")
     assert from_layout(to_layout(default)) == default
+
+
+def test_blended_maps_lie_between_their_two_and_targets_follow():
+    g = torch.Generator().manual_seed(3)
+    maps = torch.arange(8.0)[:, None, None].expand(8, BANDS, STEPS)
+    shares, drums = torch.eye(8), torch.eye(8)
+    mixed, mixed_shares, mixed_drums = blend(maps, shares, drums, g, alpha=0.4)
+    assert torch.allclose(mixed_shares.sum(dim=1), torch.ones(8))
+    assert (mixed_shares.diagonal() >= 0.5).all()
+    assert torch.allclose(mixed[:, 0, 0], mixed_shares @ torch.arange(8.0))  # weights of maps and targets are one
+    other = mixed_shares - torch.diag(mixed_shares.diagonal())
+    assert torch.equal(mixed_drums, torch.maximum(drums, (other > 0.3).float()))
+
+
+def test_warped_maps_keep_their_start_and_move_a_band_a_little():
+    g = torch.Generator().manual_seed(4)
+    maps = torch.full((64, BANDS, STEPS), -1.75)
+    maps[:, 30, :40] = 1.75
+    warped = warp(maps, g, strength=0.05)
+    assert warped.shape == maps.shape
+    unmoved = torch.isclose(warped, maps, atol=1e-5).all(dim=2).all(dim=1)
+    assert 0.05 < unmoved.float().mean() < 0.6
+    centres = (warped[:, :, 5] + 1.75).argmax(dim=1)
+    assert (centres - 30).abs().max() in (1, 2)
+    ends = (warped.amax(dim=1) > -1).sum(dim=1)
+    assert 35 <= ends.min() < 40 < ends.max() <= 45

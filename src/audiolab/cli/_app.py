@@ -99,6 +99,7 @@ def main() -> None:
         _find,
         _folders,
         _library,
+        _models_bench,
         _remake,
         _runs,
         _similar,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from audiolab.cli._app import JsonOption, LibraryOption, app, echo, fail, open_library, print_json
+from audiolab.cli._app import JsonOption, LibraryOption, app, bar, echo, fail, open_library, print_json
+from audiolab.cli._find import SoundName
 
 __all__: list[str] = []
 
@@ -64,3 +66,55 @@ def _print_duplicates(library: Path | None, query: str, *, as_json: bool) -> Non
             echo(f"{number:4}  {mark}  {copy.sound.id[:12]}  {copy.sound.name}  {', '.join(copy.differences)}".rstrip())
     echo(f"{len(found)} groups of copies among {found.looked_at} sounds; nothing was deleted")
     _tell(f"{name[:12]}: {why}" for name, why in found.left_out)
+
+
+@app.command("map")
+def map_(
+    refit: Annotated[bool, typer.Option("--refit", help="Lay everything out anew; else places never change.")] = False,
+    method: Annotated[str, typer.Option(help="auto, umap or pca: how a new map is made.")] = "auto",
+    to: Annotated[Path | None, typer.Option("--to", help="Write a picture: NAME.svg or NAME.png.")] = None,
+    library: LibraryOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Lay the embedded sounds of a library out on a plane: what sounds alike lies together."""
+    from audiolab.runs.mapping import place_on_map
+
+    with bar("map", quiet=as_json) as progress:
+        made = place_on_map(open_library(library), refit=refit, method=method, progress=progress)  # type: ignore[arg-type]
+    written = made.picture(to) if to is not None else None
+    if as_json:
+        print_json({**made.to_dict(), "picture": written})
+        return
+    echo(f"{len(made)} sounds on a map by {made.about['method']} ({made.about['made_at']}), {made.placed} placed now")
+    if written:
+        echo(written)
+    _tell([made.about["note"]] if made.about["note"] else [])
+
+
+@app.command()
+def takes(
+    song: SoundName,
+    choose: Annotated[str | None, typer.Option(help="A sample that is to be the best take of its drum.")] = None,
+    apart: Annotated[
+        float | None, typer.Option(help="How far hits of one drum may lie apart; 1 is as far as unlike drums.")
+    ] = None,
+    library: LibraryOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find the hits of each drum of a song and mark the best take; the others are its round-robins."""
+    from audiolab.runs.best_takes import takes as run
+
+    opened = open_library(library)
+    if choose is not None:
+        opened.choose_take(opened.sound(choose))
+    found = run(opened.sound(song)) if apart is None else run(opened.sound(song), apart=apart)
+    if as_json:
+        print_json(found.to_dict())
+        return
+    for group in found:
+        first = group.takes[0]
+        echo(f"{group.name:16} {len(group.takes):4} takes, best {first.sound.id[:12]} {first.sound.name} "
+             f"(quality {first.quality:.2f})")  # fmt: skip
+    echo(f"{len(found)} drums of {found.song.name}")
+    if found.left_out:
+        _tell([f"{len(found.left_out)} samples were left out: {found.left_out[0][1]}"])

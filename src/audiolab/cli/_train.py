@@ -15,6 +15,7 @@ from audiolab.cli._app import JsonOption, app, bar, echo, print_json
 
 if TYPE_CHECKING:
     from audiolab.training.bench import Trained
+    from audiolab.training.manifest import Reading
 
 __all__ = ["need_training"]
 
@@ -60,7 +61,20 @@ def train(
     to: Annotated[Path | None, typer.Option("--to", help="Folder of the model.")] = None,
     work: Annotated[Path | None, typer.Option("--work", help="Folder of intermediate results.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the same training was stopped.")] = False,
-    name: Annotated[str, typer.Option("--name", help="Name of the registered model in MLflow.")] = "classifier",
+    from_library: Annotated[
+        Path | None,
+        typer.Option(
+            "--from-library", help="Teach the head alone from the tags of this library; see docs/teaching.md."
+        ),
+    ] = None,
+    library: Annotated[
+        Path | None, typer.Option("--library-data", help="Train the whole network on this library's human tags.")
+    ] = None,
+    query: Annotated[str, typer.Option("--query", "-q", help="Only samples of the library that this finds.")] = "",
+    labels: Annotated[str, typer.Option("--labels", help="--from-library: only these, with commas between.")] = "",
+    base: Annotated[str, typer.Option("--base", help="--from-library: the model to begin with.")] = "auto",
+    promote: Annotated[bool, typer.Option("--promote", help="Let classify use it at once.")] = False,
+    name: Annotated[str | None, typer.Option("--name", help="Name of the model on the shelf and in MLflow.")] = None,
     mlflow: Annotated[bool, typer.Option("--mlflow/--no-mlflow", help="Log to MLflow (mlruns/).")] = True,
     threads: Annotated[int, typer.Option("--threads", min=1, help="Threads of torch.")] = 1,
     options: Annotated[bool, typer.Option("--options", help="List every further option, and leave.")] = False,
@@ -71,6 +85,20 @@ def train(
     logging.getLogger("audiolab.training").setLevel(logging.INFO if not as_json else logging.WARNING)
     from audiolab.errors import MissingDependency, ParameterError
 
+    if (data is not None) + (from_library is not None) + (library is not None) > 1:
+        raise ParameterError("train takes one of --data, --from-library and --library-data")
+    if from_library is not None:
+        if context.args or config:
+            raise ParameterError(
+                f"--from-library teaches the head alone and takes no {(context.args or ['--config'])[0]!r}"
+            )
+        from audiolab.cli._teach import teach_from
+
+        teach_from(
+            from_library, query=query, labels=labels, name=name, model=base, mlflow=mlflow, promote=promote,
+            as_json=as_json,
+        )  # fmt: skip
+        return
     given = ["--help"] if options else list(context.args)
     if data is not None:
         given.append(f"--data.what={data}")
@@ -82,7 +110,7 @@ def train(
 
     torch.set_num_threads(threads)
     chosen = read_options(given, config or ["default"])
-    if chosen.what is None:
+    if chosen.what is None and library is None:
         raise ParameterError("no sounds were named: give --data a manifest (CSV) or a folder of labelled sounds")
     if mlflow:
         from importlib.util import find_spec
@@ -91,13 +119,27 @@ def train(
             raise MissingDependency("logging needs MLflow: pip install 'audiolab[train]', or say --no-mlflow")
     check_options(chosen.config)
     with bar("reading sounds", quiet=as_json) as progress:
+        what = chosen.what if library is None else _labelled(library, query, chosen.config.labels, progress)
+        assert what is not None
         found = run(
-            chosen.what, chosen.config, work=work, to=to, resume=resume, track=mlflow, name=name, progress=progress
-        )
+            what, chosen.config, work=work, to=to, resume=resume, track=mlflow, name=name or "classifier",
+            progress=progress,
+        )  # fmt: skip
     if as_json:
         print_json(found.to_dict())
     else:
         _show(found)
+    if promote:
+        from audiolab.training.registry import promote as run_promote
+
+        run_promote(f"{name or 'classifier'}/{found.version}" if found.version else found.folder)
+
+
+def _labelled(library: Path, query: str, labels: tuple[str, ...], progress: Any) -> Reading:
+    from audiolab.cli._app import open_library
+    from audiolab.runs.labelled import labelled
+
+    return labelled(open_library(library), query, labels=labels, progress=progress)
 
 
 def _show(found: Trained) -> None:

@@ -151,6 +151,7 @@ class _Work:
             "song": clean_name(song.name, fallback="", max_bytes=60) if song is not None else None,
             "stem": sample.stem,
             "label": sample.label or "unknown",
+            "take": _take(sample),
             "name": clean_name(sample.name, fallback="", max_bytes=60),
             "bpm": traits.bpm,
             "key": traits.key,
@@ -177,6 +178,13 @@ class _Work:
         if kind == "sample":
             facts |= {"root_note": traits.root_note, "loop": traits.loop}
         return Item(path, kind, sound, facts)
+
+
+def _take(sample: Card) -> str | None:
+    group, number = sample.facts.get("take_group"), sample.facts.get("take_number")
+    if not isinstance(group, str) or not isinstance(number, int):
+        return None
+    return f"{clean_name(group, fallback='', max_bytes=60).replace(' ', '_')}_rr{number}"
 
 
 def _join(*parts: str) -> str:

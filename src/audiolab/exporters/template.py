@@ -17,6 +17,7 @@ FIELDS: Mapping[str, str] = {
     "song": "name of the song it comes from",
     "stem": "drums, bass, vocals, other",
     "label": "kick, snare, ...",
+    "take": "drum and take that it is: kick_1_rr1 is the best take of the drum kick 1, kick_1_rr2 the next",
     "n": "number among the files that are otherwise called the same, from 1",
     "name": "its own name in the library",
     "bpm": "tempo",

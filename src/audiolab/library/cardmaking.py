@@ -150,6 +150,8 @@ def _words(sound: Any, labels: Iterable[str], has: Iterable[str]) -> set[tuple[s
         words.add(("year", date[:4]))
     if isinstance(word := sound.facts.get("word"), str):
         words.add(("word", word_value(word)))
+    if (take := sound.facts.get("take")) in {"best", "other"}:
+        words.add(("take", take))
     return {(name, value) for name, value in words if value}
 
 

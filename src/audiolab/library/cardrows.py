@@ -66,7 +66,7 @@ class CardRow(Base):
 
 
 class CardWordRow(Base):
-    """Derived: which sounds have a word in a field (tag, artist, album, genre, year, word, has)."""
+    """Derived: which sounds have a word in a field (tag, artist, album, genre, year, word, take, has)."""
 
     __tablename__ = "card_word"
 

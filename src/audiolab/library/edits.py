@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from audiolab.library import overlaying, purging, ratings, tags, trash, undoing
+from audiolab.library import overlaying, purging, ratings, tags, takes, trash, undoing
 from audiolab.library.annotations import ImportReport, import_jams
 from audiolab.library.ops import Action, Op, actions, ops
 from audiolab.library.purging import PurgeReport
@@ -26,6 +26,10 @@ class Edits:
 
     store: Store
     actor: str
+
+    @property
+    def _whole_library(self) -> Library:
+        return cast("Library", self)
 
     def tag(self, sounds: Sounds, label: str, confidence: float = 1.0, *, role: Role | None = None) -> None:
         """Give sounds a label by a person's hand; see `Sound.tag`."""
@@ -80,6 +84,11 @@ class Edits:
         with self.store.transaction() as session:
             return ratings.set_fields(session, self.actor, ids_of(sounds), fields)
 
+    def choose_take(self, sound: Sound | str) -> None:
+        """Let a sample be the best take of its drum; it stays so when takes are looked for again."""
+        with self.store.transaction() as session:
+            takes.choose_take(session, self.actor, ids_of(sound)[0])
+
     def overlay(self, sound_id: str, kind: str) -> dict[str, Any] | None:
         """Give the correction as it was written, if there is one."""
         with self.store.transaction(write=False) as session:
@@ -95,13 +104,15 @@ class Edits:
         with self.store.transaction(write=False) as session:
             return actions(session, actor=actor, limit=limit)
 
-    def undo(self, n: int = 1, *, actor: str | None = None) -> list[Action]:
+    def undo(self, n: int = 1, *, actor: str | None = None, action: str | None = None) -> list[Action]:
         """Take back one's own last `n` actions, all of them or none; give them.
 
         Parameters
         ----------
         actor : str, optional
             Whose actions; default: those of who opened the library.
+        action : str, optional
+            Only this one (`Action.group`), whatever else was done since.
 
         Raises
         ------
@@ -109,11 +120,15 @@ class Edits:
             If there is nothing to take back, or the same things were changed since; nothing is changed then.
         """
         with self.store.transaction() as session:
+            session.info[undoing.CHOOSE] = self._whole_library.choose
+            if action is not None:
+                return [undoing.undo_action(session, actor or self.actor, action)]
             return undoing.undo(session, actor or self.actor, n)
 
     def redo(self, n: int = 1, *, actor: str | None = None) -> list[Action]:
         """Do again what `undo` has taken back, as long as nothing else was done since."""
         with self.store.transaction() as session:
+            session.info[undoing.CHOOSE] = self._whole_library.choose
             return undoing.redo(session, actor or self.actor, n)
 
     def delete(self, sounds: Sounds) -> int:

@@ -181,6 +181,13 @@ def _shape(value: Value, fail: _Fail, context: Context) -> Condition:
     return _choice(CardRow.shape, "a shape", "loop", "one-shot")(Text(text), fail, context)
 
 
+def _take(value: Value, fail: _Fail, _: Context) -> Condition:
+    text = _plain(value, fail).lower()
+    if text not in {"best", "other", "any"}:
+        raise fail(f"a take is best, other or any, not {text!r}")
+    return _words("take", true() if text == "any" else CardWordRow.value == text)
+
+
 def _song(value: Value, fail: _Fail, _: Context) -> Condition:
     text, song = _plain(value, fail), aliased(CardRow)
     named = or_(
@@ -303,6 +310,10 @@ FIELDS: dict[str, Field] = {
     "note": Field("words in its notes and comments", _texts("notes"), examples=("note:compress",)),
     "lyrics": Field("words that are sung in it", _texts("lyrics"), examples=('lyrics:"you and me"',)),
     "word": Field("part of the sung word that it was cut at", _part_of("word"), examples=("word:love",)),
+    "take": Field(
+        "best or other: of the hits of one drum in a song, the cleanest or the rest; any: both", _take,
+        examples=("take:best",),
+    ),
     "bpm": _measure("tempo, its own or its song's", CardRow.bpm, BPM, "bpm:120", "bpm:120..130"),
     "key": Field(
         "musical key, its own or its song's; ~ takes those that mix well with it too", _key, CardRow.key, KEY,

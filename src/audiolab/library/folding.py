@@ -21,7 +21,7 @@ from audiolab.library.records import Record
 from audiolab.library.store import Store, touch
 from audiolab.library.vectors import mark_written
 
-__all__ = ["fold", "fold_again", "reuse"]
+__all__ = ["choose", "fold", "fold_again", "put", "reuse"]
 
 _TICK = timedelta(microseconds=1)
 
@@ -80,24 +80,35 @@ def reuse(store: Store, media: MediaStore, key: str, record: Record | None) -> b
 
     `record` may be None if its file is lost; a model's tags then stay as they are.
     """
+    with store.transaction() as session:
+        return choose(session, media, key, record)
+
+
+def choose(session: Session, media: MediaStore, key: str, record: Record | None) -> bool:
+    """Do what `reuse` says within a transaction."""
     if record is not None:
         _check(record, media)
-    with store.transaction() as session:
-        row = session.get(ResultRow, key)
-        if row is None:
-            raise CatalogError(f"there is no result {key[:12]}… in the library")
-        if _counts(session, row):
-            return False
-        if record is not None:
-            _apply(session, media, record, _newest(session, record, row.used_at))
-        else:
-            row.used_at = _newest(session, row, row.used_at)
-            made = session.get(SetRow, set_id(key))
-            if made is not None:
-                made.used_at = row.used_at
-            refresh_facts(session, [session.get_one(SoundRow, row.sound_id)])
-            refresh_current(session, row.sound_id)
+    row = session.get(ResultRow, key)
+    if row is None:
+        raise CatalogError(f"there is no result {key[:12]}… in the library")
+    if _counts(session, row):
+        return False
+    if record is not None:
+        _apply(session, media, record, _newest(session, record, row.used_at))
+    else:
+        row.used_at = _newest(session, row, row.used_at)
+        made = session.get(SetRow, set_id(key))
+        if made is not None:
+            made.used_at = row.used_at
+        refresh_facts(session, [session.get_one(SoundRow, row.sound_id)])
+        refresh_current(session, row.sound_id)
     return True
+
+
+def put(session: Session, media: MediaStore, record: Record) -> None:
+    """Write a record's rows within a transaction; it counts as the newest of its stage."""
+    _check(record, media)
+    _apply(session, media, record, _newest(session, record, record.made_at))
 
 
 def _check(record: Record, media: MediaStore) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from audiolab.errors import CatalogError
 from audiolab.library import catching_up, folding, overlaying
@@ -46,6 +47,11 @@ class Journal:
         """Let a known result count as the newest of its stage again; gives False if it does already."""
         path = self.record_path(key)
         return folding.reuse(self.store, self.media, key, Record.read(path) if path.exists() else None)
+
+    def choose(self, session: Session, key: str) -> None:
+        """Do what `reuse` says within a transaction."""
+        path = self.record_path(key)
+        folding.choose(session, self.media, key, Record.read(path) if path.exists() else None)
 
     def has_result(self, key: str) -> bool:
         """Say whether a result is known and its files are there; a record not yet folded is folded first."""

@@ -15,7 +15,7 @@ from audiolab.library.text import shorten
 
 if TYPE_CHECKING:
     from audiolab.library.library import Library
-    from audiolab.library.lists import SampleSet
+    from audiolab.library.lists import SampleSet, SoundList
     from audiolab.library.models import SoundRow
     from audiolab.library.provenance import Provenance
     from audiolab.library.tags import Role, Tag
@@ -285,6 +285,13 @@ class Sound(Fixed):
     def samples(self) -> SampleSet:
         """Its newest sample set; empty if it was never cut."""
         return self.library.samples_of(self.id)
+
+    @property
+    def takes(self) -> dict[str, SoundList]:
+        """The takes of each of its drums, the best one first; empty until they were looked for (`al.takes`)."""
+        from audiolab.library.takes import takes_of
+
+        return takes_of(self)
 
     # ---- what stages found ---------------------------------------------------------------------
 

@@ -24,16 +24,19 @@ from audiolab.library.models import FolderRow, OpRow, SoundRow, SynonymRow, TagR
 from audiolab.library.ops import Action, Op, action_of, begin_group, group_ops, note, walk_groups
 from audiolab.library.overlaying import named, overlay, put_name, write_document
 from audiolab.library.ratings import fields_of, put_fields
+from audiolab.library.rechoosing import RETAG, newest_key
 from audiolab.library.stemnames import stem_name
 from audiolab.library.store import touch
 from audiolab.library.tags import human_tag, put_human_tag
 from audiolab.library.text import clean_json, shorten
 from audiolab.library.trash import bury, restore_rows
 
-__all__ = ["FINAL", "redo", "undo"]
+__all__ = ["CHOOSE", "FINAL", "redo", "undo", "undo_action"]
 
 FINAL = frozenset({"purge", "repair", "relink"})
 """Changes that are not taken back; undo steps over them."""
+CHOOSE = "choose result"
+"""Under this name the session holds a function that lets a result count again, given the session and its key."""
 State: TypeAlias = Mapping[str, Any] | None
 
 
@@ -51,6 +54,19 @@ def undo(session: Session, actor: str, n: int = 1) -> list[Action]:
 def redo(session: Session, actor: str, n: int = 1) -> list[Action]:
     """Do again what was last taken back; give it, the last first. Not possible once something else was done."""
     return _step(session, actor, n, _last_undone, "there is nothing to redo")
+
+
+def undo_action(session: Session, actor: str, group: str) -> Action:
+    """Take one action back, whatever else was done since; refused if the same things were changed since."""
+    changes = group_ops(session, group)
+    if not changes:
+        raise CatalogError(f"there is no action {shorten(group, 24)!r} in the history")
+    begin_group(session, undoes=group)
+    for op in reversed(changes):
+        if op.what not in FINAL:
+            _take_back(session, actor, op)
+            session.flush()
+    return action_of(changes)
 
 
 def _step(
@@ -302,6 +318,18 @@ def _back_from_watch(session: Session, actor: str, op: Op) -> None:
     _note_swapped(session, actor, replace(op, before=before, after=after))
 
 
+def _back_from_retag(session: Session, actor: str, op: Op) -> None:
+    """Let the results count again that counted before."""
+    _sound(session, op)
+    before, after = (op.before or {})["key"], (op.after or {})["key"]
+    if newest_key(session, after) != after:
+        raise _refuse(op, "it has been classified anew since")
+    if newest_key(session, before) is None:
+        raise _refuse(op, "the result that counted before was removed for good")
+    session.info[CHOOSE](session, before)
+    _note_swapped(session, actor, op)
+
+
 def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value
 
@@ -366,6 +394,7 @@ _WAYS: dict[str, Callable[[Session, str, Op], None]] = {
     "folder": _back_from_folder,
     "watch": _back_from_watch,
     "unwatch": _back_from_watch,
+    RETAG: _back_from_retag,
 }
 _COLLECTION_WAYS: dict[str, Callable[[Session, str, Op], None]] = {
     "collect": _back_from_items,

@@ -1,9 +1,15 @@
+from .best_takes import Takes as Takes
+from .best_takes import takes as takes
 from .cluster import close_client as close_client
 from .cluster import get_client as get_client
 from .copies import Duplicates as Duplicates
 from .copies import duplicates as duplicates
+from .mapping import SoundMap as SoundMap
+from .mapping import place_on_map as place_on_map
 from .neighbours import Neighbours as Neighbours
 from .neighbours import similar as similar
+from .proposals import Proposals as Proposals
+from .proposals import uncertain as uncertain
 from .rebuilding import rebuild as rebuild
 from .rebuilding import rebuild_all as rebuild_all
 from .rebuilt import RebuildReport as RebuildReport
@@ -13,5 +19,9 @@ from .recipe import Step as Step
 from .recipe import Where as Where
 from .recipe import recipe_names as recipe_names
 from .report import RunReport as RunReport
+from .retagging import Retagging as Retagging
+from .retagging import retag as retag
 from .run import Run as Run
 from .run import process as process
+from .teaching import Taught as Taught
+from .teaching import teach as teach

@@ -25,9 +25,9 @@ from audiolab.similarity.comparing import Prepared, Verdict, compare_recordings,
 from audiolab.similarity.grouping import Groups
 from audiolab.similarity.index import VectorIndex
 from audiolab.stages.base import Progress, no_progress
-from audiolab.stages.classification.preparing import listen
+from audiolab.stages.classification.preparing import Heard, listen
 
-__all__ = ["Copy", "DuplicateGroup", "Duplicates", "copies_floor", "duplicates"]
+__all__ = ["Copy", "DuplicateGroup", "Duplicates", "copies_floor", "duplicates", "floor_of"]
 
 _PROPOSED = 12
 """Nearest sounds that are looked at for each."""
@@ -161,33 +161,45 @@ def duplicates(library: Library, query: str = "kind:sample", *, progress: Progre
 
 
 def copies_floor(library: Library, ids: Sequence[str], vectors: NDArray[np.float32]) -> float:
-    """Find the cosine that nearly all copies reach, with the encoder in use and sounds of this library.
+    """Find the cosine from which on sounds of this library are looked at as copies; see `floor_of`."""
+    chosen = sorted({round(at) for at in np.linspace(0, len(ids) - 1, min(len(ids), _CALIBRATION))})
+    heard: list[Heard] = []
+    of: list[int] = []
+    for row in chosen:
+        try:
+            heard.append(listen(library.sound(ids[row]).source()))
+        except AudiolabError:
+            continue  # it is named when it is compared
+        of.append(row)
+    return floor_of(heard, vectors[of])
+
+
+def floor_of(heard: Sequence[Heard], vectors: NDArray[np.float32]) -> float:
+    """Find the cosine that nearly all copies of some sounds reach, with the encoder in use.
 
     The copies lack what lies above 8 kHz, or the first 5 ms, or the second half.
+
+    Parameters
+    ----------
+    heard : sequence of Heard
+        The sounds.
+    vectors : ndarray [shape=(n, dimensions)]
+        Their embeddings. If they are another encoder's, half the way to a right angle is taken: 0.5.
     """
     from audiolab.stages.classification.encoder import get_encoder
     from audiolab.stages.classification.stage import embed_sources
 
-    encoder = get_encoder()
-    chosen = sorted({round(at) for at in np.linspace(0, len(ids) - 1, min(len(ids), _CALIBRATION))})
     copies: list[Audio] = []
-    of: list[int] = []
-    for row in chosen:
-        try:
-            heard = listen(library.sound(ids[row]).source())
-        except AudiolabError:
-            continue  # it is named when it is compared
-        mono, rate = heard.mono[None, :], heard.sample_rate
-        dull = resample(Audio(mono, rate), 16_000)
+    for sound in heard:
+        mono, rate = sound.mono[None, :], sound.sample_rate
         later, shorter = mono[:, round(0.005 * rate) :], mono[:, : max(1, mono.shape[1] // 2)]
-        copies += [dull, Audio(later, rate), Audio(shorter, rate)]
-        of += [row] * 3
-    made = [part for part, _ in embed_sources(copies, encoder, kinds=False)]
-    if not made or np.concatenate(made).shape[1] != vectors.shape[1]:
+        copies += [resample(Audio(mono, rate), 16_000), Audio(later, rate), Audio(shorter, rate)]
+    made = [part for part, _ in embed_sources(copies, get_encoder(), kinds=False)]
+    values = np.concatenate(made) if made else np.zeros((0, 0), np.float32)
+    if not len(values) or values.shape[1] != vectors.shape[1]:
         return 0.5
-    cosines = (np.concatenate(made) * vectors[of]).sum(axis=1)
-    heard_ones = cosines[np.concatenate(made).any(axis=1)]
-    return float(np.quantile(heard_ones, _QUANTILE)) if len(heard_ones) else 0.5
+    cosines = (values * np.repeat(vectors, 3, axis=0)).sum(axis=1)[values.any(axis=1)]
+    return float(np.quantile(cosines, _QUANTILE)) if len(cosines) else 0.5
 
 
 def _proposed(index: VectorIndex, floor: float, progress: Callable[[int], None]) -> Iterator[tuple[int, int]]:

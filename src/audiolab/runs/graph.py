@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from audiolab.errors import CatalogError
-from audiolab.library import Library, SampleSet, Sound
+from audiolab.library import Library, Record, SampleSet, Sound
 from audiolab.runs.jobs import JobSpec, JobStatus, SoundSpec
 from audiolab.runs.keys import document_hash, result_key
 from audiolab.runs.recipe import Recipe, Step
@@ -144,6 +144,8 @@ class Planner:
             state = self._need(need, owner) if owner.id in (song.id, sound.id) else "look"
             if state == "wait":
                 return None
+            if need.saves:
+                continue
             document = self.library.effective(owner.id, need.stage) if state == "look" else None
             if document is not None:
                 needs[need.stage] = document
@@ -182,8 +184,23 @@ class Planner:
             set_id=set_id,
             sounds=specs,
             needs=needs,
+            vectors=self._vectors(stage, set_id or sound.id, [spec.id for spec in specs]),
         )
         return Planned(identity, stage.name, sound, set_id, spec)
+
+    def _vectors(self, stage: Stage, unit: str, ids: list[str]) -> tuple[str, str] | None:
+        """Find embeddings of just these sounds that an earlier result has left, if the stage can use them."""
+        for need in stage.needs:
+            result = self.library.latest_result(unit, need.stage) if need.saves else None
+            if result is None or result.version != get_stage(need.stage).version:
+                continue
+            try:
+                found = Record.read(self.library.record_path(result.key)).vectors
+            except CatalogError:
+                continue  # without them the stage makes its own
+            if found is not None and list(found.sound_ids) == ids:
+                return found.encoder, found.media
+        return None
 
     def _need(self, need: Need, owner: Sound) -> str:
         """Say `wait` while this run still makes the need, `look` when the catalog may have it, else `none`."""

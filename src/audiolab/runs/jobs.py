@@ -52,6 +52,8 @@ class JobSpec:
     sounds: tuple[SoundSpec, ...]
     needs: Mapping[str, Any]
     """Effective documents of earlier results by stage name."""
+    vectors: tuple[str, str] | None = None
+    """Encoder and media hash of embeddings of these sounds, in order, that are known already."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,11 +99,11 @@ class Neighbours(SoundList):
 
 @overload
 def similar(
-    what: Sound, n: int = 20, /, *, query: str = "", timbre: float = 1.0, envelope: float = 0.0, pitch: float = 0.0
+    what: Sound, /, n: int = 20, *, query: str = "", timbre: float = 1.0, envelope: float = 0.0, pitch: float = 0.0
 ) -> Neighbours: ...
 @overload
 def similar(
-    what: Library, sound: SoundLike | Sound, n: int = 20, /, *, query: str = "", timbre: float = 1.0,
+    what: Library, sound: SoundLike | Sound, /, n: int = 20, *, query: str = "", timbre: float = 1.0,
     envelope: float = 0.0, pitch: float = 0.0,
 ) -> Neighbours: ...  # fmt: skip
 def similar(

@@ -37,7 +37,7 @@ from audiolab.library.records import (
 )
 from audiolab.runs.jobs import JobOutcome, JobSpec, SoundSpec
 from audiolab.runs.keys import document_hash
-from audiolab.stages.base import Resolved, SoundInput, StageInput, StageOutput, StageSkipped
+from audiolab.stages.base import Resolved, SoundInput, StageInput, StageOutput, StageSkipped, Vectors
 from audiolab.stages.registry import get_stage
 
 __all__ = ["cancel_flag", "clean_scratch", "job_scratch", "make_record", "open_sound", "resolve_stage", "run_job"]
@@ -101,6 +101,7 @@ def run_job(spec: JobSpec, report: Callable[[str, float, float], None] | None = 
                 sounds=tuple(open_sound(sound, store) for sound in spec.sounds),
                 scratch=scratch,
                 needs=spec.needs,
+                vectors=_vectors(spec, store),
                 progress=_progress(spec, report or _event),
             )
             output = stage.run(job, resolved)
@@ -125,6 +126,19 @@ def run_job(spec: JobSpec, report: Callable[[str, float, float], None] | None = 
         return outcome(
             "failed", f"{type(error).__name__}: {error} (a fault in audiolab; please report it)", traceback.format_exc()
         )
+
+
+def _vectors(spec: JobSpec, store: MediaStore) -> Vectors | None:
+    """Read embeddings that are known already; None if there are none, or they are damaged."""
+    if spec.vectors is None:
+        return None
+    encoder, media = spec.vectors
+    try:
+        values = np.load(store.local(media), allow_pickle=False)
+    except (AudiolabError, OSError, ValueError, EOFError):
+        return None  # the stage makes its own
+    fits = values.ndim == 2 and len(values) == len(spec.sounds) and values.dtype == np.dtype("<f4")
+    return Vectors(encoder, values) if fits and np.isfinite(values).all() else None
 
 
 def open_sound(sound: SoundSpec, store: MediaStore) -> SoundInput:

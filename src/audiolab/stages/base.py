@@ -90,6 +90,8 @@ class Need:
     """Whose result: of the sound (or set) itself, or of the song that it comes from."""
     required: bool = True
     """Whether the stage cannot run without it. Optional ones are waited for if the recipe makes them."""
+    saves: bool = False
+    """Only its vectors are taken, to save work: the result is the same without them, so it is no part of the key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,8 @@ class StageInput:
     needs: Mapping[str, Document] = field(default_factory=dict)
     """Earlier results by stage name (their `document`); optional ones may be absent."""
     progress: Progress = no_progress
+    vectors: Vectors | None = None
+    """Embeddings of the sounds that are known already, by some encoder; for a stage with a need that `saves`."""
 
     @property
     def sound(self) -> SoundInput:

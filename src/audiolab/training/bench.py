@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,8 @@ from typing import Any
 from audiolab.config import get_settings
 from audiolab.errors import ParameterError
 from audiolab.stages.base import Progress, no_progress
+from audiolab.stages.classification.head import load_head
+from audiolab.stages.classification.model_files import ENCODER, HEAD, read_verified
 from audiolab.training.hashing import content_hashes, data_hash
 from audiolab.training.manifest import Entry, Reading, read_labelled
 from audiolab.training.settings import ClassifierConfig
@@ -36,11 +38,14 @@ class Trained:
     """The run in MLflow."""
     version: str | None = None
     """The registered version in MLflow."""
+    report: Path | None = None
+    """Folder with the pictures of held-out errors and the gallery."""
 
     def to_dict(self) -> dict[str, Any]:
         """Give JSON."""
         return {
             "model": str(self.folder),
+            "report": str(self.report) if self.report else None,
             "key": self.key,
             "run": self.run,
             "version": self.version,
@@ -88,6 +93,7 @@ def train(
         If nothing can be learned or split, or an option makes no sense.
     """
     from audiolab.training.finishing import finish
+    from audiolab.training.reporting import milliseconds
     from audiolab.training.running import Run, cross_validate, prepare_entries, run_key, train_final
 
     reading = what if isinstance(what, Reading) else read_labelled(what, config.labels)
@@ -112,12 +118,34 @@ def train(
             from audiolab.training.drum_head import refit
 
             scores["drum_loops"] = refit(entries, config, target, loops=config.loops)
-        version = tracker.finish(target, scores, data, crossed) if tracker is not None else None
+        scores["ms_per_sample"] = milliseconds(read_verified(ENCODER, target), load_head(read_verified(HEAD, target)))
+        report = _report(folder / key / "report", crossed["ours"], scores, config)
+        version = tracker.finish(target, scores, report) if tracker is not None else None
     except BaseException:
         if tracker is not None:
             tracker.fail()
         raise
-    return Trained(target, scores, key, tracker.run if tracker is not None else None, version)
+    return Trained(target, scores, key, tracker.run if tracker is not None else None, version, report)
+
+
+def _report(folder: Path, ours: Mapping[str, Any], scores: Mapping[str, Any], config: ClassifierConfig) -> Path:
+    """Draw and collect what held-out sounds were taken for."""
+    from audiolab.training.data import waveform
+    from audiolab.training.reporting import write_report
+    from audiolab.training.scoring import softmax
+
+    p = softmax(ours["logits"], scores["temperature"])
+    title = f"Out of fold ({scores['split']['how']}): every sound by a model that did not hear its group"
+    write_report(
+        folder,
+        ours["entries"],
+        p,
+        ours["truth"],
+        config.labels,
+        title=title,
+        read=lambda entry: waveform(entry, config),
+    )
+    return folder
 
 
 def _tracker(track: str | bool, name: str, folder: Path, *, resume: bool) -> Any:

@@ -8,6 +8,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +18,17 @@ from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from audiolab.audio import Audio, atomic_path, open_source
+from audiolab.config import available_cores
 from audiolab.errors import AudioError, ParameterError
 from audiolab.stages.base import Progress, no_progress
 from audiolab.stages.classification.preparing import RATE, listen, prepare
 from audiolab.training.augmentation import process
 from audiolab.training.manifest import Entry
-from audiolab.training.mixing import MapPool, mix_batch, spoil
-from audiolab.training.network import BANDS, STEPS, FrontEnd
+from audiolab.training.mixing import MapPool, blend, mix_batch, spoil, warp
+from audiolab.training.network import BANDS, STEPS, FrontEnd, to_decibels
+from audiolab.training.recorded import record
 from audiolab.training.rendered_drums import DRUMS
+from audiolab.training.rendered_effects import EFFECTS
 from audiolab.training.rendered_tones import TONES
 from audiolab.training.settings import ClassifierConfig
 
@@ -32,7 +36,7 @@ __all__ = ["RENDERED", "Batches", "Sounds", "collect", "render", "rendered_entri
 
 RENDERED = "rendered"
 """Source name of sounds that code made."""
-_MAKERS = {**DRUMS, **TONES}
+_MAKERS = {**DRUMS, **TONES, **EFFECTS}
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ def render(label: str, number: int, seed: int) -> NDArray[np.float32]:
         raise ParameterError(f"no code renders {label!r}; there is: {', '.join(sorted(_MAKERS))}")
     rng = np.random.default_rng((seed, list(_MAKERS).index(label), number))
     makers = _MAKERS[label]
-    return np.asarray(makers[int(rng.integers(len(makers)))](rng), np.float32)
+    return np.asarray(record(rng, makers[int(rng.integers(len(makers)))](rng), label), np.float32)
 
 
 def rendered_entries(config: ClassifierConfig, first: int = 0) -> list[Entry]:
@@ -124,33 +128,64 @@ def collect(
         maps = torch.from_numpy(np.load(kept, allow_pickle=False))
     else:
         maps = torch.full((len(entries), variants, BANDS, STEPS), torch.nan, dtype=torch.float16)
-    front_end = FrontEnd().eval()
     troubles: dict[int, str] = {}
     missing = torch.isnan(maps[:, 0, 0, 0]).nonzero()[:, 0].tolist()  # all, or what could not be read last time
-    for done, index in enumerate(missing, start=1):
-        entry = entries[index]
-        try:
-            wave = waveform(entry, config)
-        except AudioError as error:
-            troubles[index] = str(error)
-            continue
-        clean = prepare(wave, RATE)
-        if clean is None:
-            troubles[index] = f"{entry.path.name!r} holds nothing to hear"
-            continue
-        rng = np.random.default_rng((config.seed, index, 7))
-        made = [clean]
-        for _ in range(variants - 1):
-            changed = prepare(process(rng, wave, entry.label), RATE)
-            made.append(clean if changed is None else changed)
-        with torch.inference_mode():
-            maps[index] = front_end(torch.from_numpy(np.stack(made))).half()
+    jobs = [(entries[index], index, config, variants) for index in missing]
+    for done, (index, (made, trouble)) in enumerate(zip(missing, _each(jobs), strict=True), start=1):
+        if made is None:
+            troubles[index] = trouble
+        else:
+            maps[index] = torch.from_numpy(made)
         progress(done, len(missing))
     if kept is not None and len(missing) > len(troubles):
         kept.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(kept) as temporary, temporary.open("wb") as file:
             np.save(file, maps.numpy(), allow_pickle=False)
     return _usable(entries, labels, maps, troubles)
+
+
+Job = tuple[Entry, int, ClassifierConfig, int]
+_MANY = 4000
+"""Maps from which on starting more processes pays."""
+
+
+def _each(jobs: Sequence[Job]) -> Iterator[tuple[NDArray[np.float16] | None, str]]:
+    """Make the maps of all jobs in order, in as many processes as settings allow if there are many."""
+    cores = available_cores()
+    if cores < 2 or sum(job[3] for job in jobs) < _MANY:
+        yield from map(_maps_of, jobs)
+        return
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    with ProcessPoolExecutor(
+        cores, mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
+    ) as pool:
+        yield from pool.map(_maps_of, jobs, chunksize=16)
+
+
+def _maps_of(job: Job) -> tuple[NDArray[np.float16] | None, str]:
+    """Make the maps of one sound's variants, or say why there are none."""
+    entry, index, config, variants = job
+    try:
+        wave = waveform(entry, config)
+    except AudioError as error:
+        return None, str(error)
+    clean = prepare(wave, RATE)
+    if clean is None:
+        return None, f"{entry.path.name!r} holds nothing to hear"
+    rng = np.random.default_rng((config.seed, index, 7))
+    made = [clean]
+    for _ in range(variants - 1):
+        changed = prepare(process(rng, wave, entry.label), RATE)
+        made.append(clean if changed is None else changed)
+    with torch.inference_mode():
+        return _front_end()(torch.from_numpy(np.stack(made))).half().numpy(), ""
+
+
+@cache
+def _front_end() -> FrontEnd:
+    return FrontEnd().eval()
 
 
 def _usable(entries: Sequence[Entry], labels: NDArray[np.int64], maps: Tensor, troubles: dict[int, str]) -> Sounds:
@@ -174,7 +209,7 @@ def _fingerprint(entries: Sequence[Entry], seed: int, variants: int) -> str:
     prepared = prepare(probe, RATE)
     assert prepared is not None
     with torch.inference_mode():
-        digest.update(FrontEnd().eval()(torch.from_numpy(prepared)[None]).half().numpy().tobytes())
+        digest.update(_front_end()(torch.from_numpy(prepared)[None]).half().numpy().tobytes())
     return digest.hexdigest()[:16]
 
 
@@ -224,7 +259,9 @@ class Batches(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
                 together=t.together,
                 bleed=t.bleed,
             )
-            yield spoil(mixed, g), shares, drums
+            maps = to_decibels(spoil(mixed, g))
+            maps = warp(maps, g, strength=t.warp) if t.warp else maps
+            yield blend(maps, shares, drums, g, alpha=t.mixup) if t.mixup else (maps, shares, drums)
 
 
 def _weights(sounds: Sounds, count: int) -> NDArray[np.float64]:

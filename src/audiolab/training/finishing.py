@@ -26,7 +26,7 @@ from audiolab.training.scoring import best_threshold, calibration_error, fit_tem
 from audiolab.training.settings import to_layout
 from audiolab.training.splitting import Prepared
 
-__all__ = ["finish", "trained_on"]
+__all__ = ["finish", "rounded", "trained_on"]
 
 
 def finish(
@@ -85,7 +85,7 @@ def finish(
     scores["drum_head"] = _drums(crossed["drums"], tuple(config.drums))
     scores["summary"] = _summary(scores)
     with atomic_path(folder / "scores.json") as temporary:
-        temporary.write_text(json.dumps(_rounded(scores), indent=1) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(rounded(scores), indent=1) + "\n", encoding="utf-8")
     write_card(folder / "MODEL_CARD.md", scores, entries, config, digest)
     return scores
 
@@ -173,11 +173,12 @@ def _summary(scores: Mapping[str, Any]) -> dict[str, Any]:
     return rows
 
 
-def _rounded(value: Any) -> Any:
+def rounded(value: Any) -> Any:
+    """Give a document for JSON: four decimals, and null where there is no number."""
     if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
+        return {key: rounded(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_rounded(item) for item in value]
+        return [rounded(item) for item in value]
     if isinstance(value, float):
         return None if np.isnan(value) else round(value, 4)
     return value

@@ -13,6 +13,7 @@ from typing import Any
 import lightning
 import numpy as np
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Checkpoint
 from numpy.typing import NDArray
 
@@ -39,6 +40,7 @@ class Judged:
 def fit(
     train: Sounds, config: ClassifierConfig, *, held_out: Sounds | None = None, precision: str | None = None,
     watch: bool = False, logger: Any = False, checkpoint: Path | None = None, resume: bool = False,
+    teachers: Sequence[ClassifierModule] = (),
 ) -> ClassifierModule:  # fmt: skip
     """Train trunk and heads from scratch.
 
@@ -62,6 +64,8 @@ def fit(
     resume : bool
         Go on from that file if it is there. Batches and dropout depend on seed and epoch alone, so the weights
         become the same as without the stop.
+    teachers : sequence of ClassifierModule
+        Trained networks whose answers are a part of the targets; they must not have heard what is held out.
 
     Raises
     ------
@@ -73,6 +77,7 @@ def fit(
     quieten()
     lightning.seed_everything(config.training_seed, workers=True, verbose=False)
     module = ClassifierModule.of(config).to(memory_format=torch.channels_last)
+    module.ensemble = tuple(teachers)
     callbacks: list[Any] = [_Seed(config.training_seed)]
     if watch:
         callbacks.append(_Say())
@@ -133,7 +138,7 @@ def make_trainer(config: ClassifierConfig, *, callbacks: Sequence[Any] = (), **o
         keeps = any(isinstance(callback, Checkpoint) for callback in every)
         merged = ours | {"enable_checkpointing": keeps} | made | options
         return lightning.Trainer(max_epochs=config.training.epochs, callbacks=every, **merged)
-    except (TypeError, ValueError, lightning.fabric.utilities.exceptions.MisconfigurationException) as error:
+    except (TypeError, ValueError, MisconfigurationException) as error:
         raise ParameterError(f"trainer: {error}") from None
 
 

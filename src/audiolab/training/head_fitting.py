@@ -52,7 +52,7 @@ class HeadSettings:
     trust: float = 50.0
     """Sounds that a temperature must be measured on to count as much as the given head's."""
     twin: float = 0.99
-    """Sounds with a larger product are one recording, and share a group."""
+    """Sounds with a larger product are one recording: where the fit has heard one, the other is not scored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class HeadReport:
     left_out : tuple of str
         What was not used, and why.
     unscored : tuple of str
-        Labels whose examples all lie in one group: they are used, but nothing can be said of them.
+        Labels whose examples all lie in one group, or are copies: they are used, but nothing can be said of them.
     before, after : mapping
         `accuracy`, `balanced` (mean recall of the labels), `log_loss`, `ece`; of the given head and of one taught
         with the other groups. Empty if there are fewer than two groups.
@@ -130,7 +130,8 @@ class _Metric:
 
 def fit_head(
     vectors: NDArray[np.float32], labels: Sequence[str], groups: Sequence[str], base: Head, *,
-    background: NDArray[np.float32] | None = None, weights: Sequence[float] | None = None, names: Sequence[str] | None = None, settings: HeadSettings | None = None,
+    background: NDArray[np.float32] | None = None, weights: Sequence[float] | None = None,
+    names: Sequence[str] | None = None, settings: HeadSettings | None = None,
 ) -> HeadFit:  # fmt: skip
     """Teach a head.
 
@@ -170,9 +171,11 @@ def fit_head(
     words = [label for label, used in zip(labels, keep, strict=True) if used]
     sure = np.ones(len(x)) if weights is None else np.asarray(weights, np.float64)[keep]
     new = tuple(sorted(set(words) - set(base.labels)))
-    prior = _prior(base, new, _metric(x if background is None else np.asarray(background, np.float64), settings), settings)
+    prior = _prior(base, new, x if background is None else np.asarray(background, np.float64), settings)
     truth = np.array([prior.labels.index(word) for word in words])
-    merged = merge_groups(x, [group for group, used in zip(groups, keep, strict=True) if used], settings.twin)
+    mine = [group for group, used in zip(groups, keep, strict=True) if used]
+    numbers = {group: number for number, group in enumerate(dict.fromkeys(mine))}
+    merged = np.array([numbers[group] for group in mine], np.int64)
     weight, bias = _fit(x, truth, sure, prior)
     logits, scored = _out_of_group(x, truth, sure, merged, prior)
     temperature = _temperature(logits[scored], truth[scored], settings.trust)
@@ -191,7 +194,7 @@ def fit_head(
         groups={word: len({g for g, w in zip(merged, words, strict=True) if w == word}) for word in sorted(set(words))},
         new_labels=new,
         left_out=tuple(left_out),
-        unscored=tuple(sorted({word for word, seen in zip(words, scored, strict=True) if not seen})),
+        unscored=tuple(sorted(set(words) - {word for word, seen in zip(words, scored, strict=True) if seen})),
         before=_scores(before[scored], truth[scored]),
         after=_scores(after[scored], truth[scored]),
         per_label=_per_label(before[scored], after[scored], truth[scored], prior.labels),
@@ -205,7 +208,7 @@ def fit_head(
 
 
 def merge_groups(vectors: Array, groups: Sequence[str], twin: float = 0.99) -> NDArray[np.int64]:
-    """Number the groups; those that share a recording (vectors with a product above `twin`) become one."""
+    """Give the groups numbers; those that share a recording (vectors with a product above `twin`) become one."""
     names = {name: number for number, name in enumerate(dict.fromkeys(groups))}
     leader = list(range(len(names)))
 
@@ -228,7 +231,7 @@ def _usable(
     x: Array, labels: Sequence[str], base: Head, names: Sequence[str], settings: HeadSettings
 ) -> tuple[NDArray[np.bool_], list[str]]:
     """Say which sounds can be learned from, and name the others."""
-    heard = x.any(axis=1)
+    heard = np.asarray(x.any(axis=1), np.bool_)
     counts = Counter(label for label, audible in zip(labels, heard, strict=True) if audible)
     keep = heard.copy()
     left_out = [f"{names[i]}: silence, there is nothing to learn from" for i in np.flatnonzero(~heard).tolist()]
@@ -261,19 +264,20 @@ def _metric(background: Array, settings: HeadSettings) -> _Metric:
     return _Metric(centre, (directions / np.sqrt(widths)) @ directions.T / scale)
 
 
-def _prior(base: Head, new: tuple[str, ...], metric: _Metric, settings: HeadSettings) -> _Prior:
+def _prior(base: Head, new: tuple[str, ...], background: Array, settings: HeadSettings) -> _Prior:
     known = base.weight.astype(np.float64) / base.temperature
     bias = base.bias.astype(np.float64) / base.temperature
     lengths = np.linalg.norm(known, axis=0)
     lengths[lengths == 0] = 1.0
-    middle = known.mean(axis=1, keepdims=True)
+    middle, kept = known.mean(axis=1, keepdims=True), (known / lengths).T
     return _Prior(
         labels=(*base.labels, *new),
         weight=np.concatenate([known, np.repeat(middle, len(new), axis=1)], axis=1),
         bias=np.concatenate([bias, np.full(len(new), bias.mean())]),
         hold=np.array([settings.hold] * len(base.labels) + [settings.hold_new] * len(new)),
-        metric=metric,
-        kept=(known / lengths).T,
+        # The kept examples belong to it: examples of one label alone would hide what tells it from the others.
+        metric=_metric(np.concatenate([background, kept]), settings),
+        kept=kept,
         settings=settings,
     )
 
@@ -316,7 +320,8 @@ def _out_of_group(
 ) -> tuple[Array, NDArray[np.bool_]]:
     """Give each sound the logits of a head that has heard nothing of its group; and say which sounds count.
 
-    A sound counts if another group has examples of its label, or the given head knows the label.
+    A sound counts if another group has examples of its label, or the given head knows the label; and if no other
+    group holds the same recording.
     """
     logits = np.zeros((len(x), len(prior.labels)))
     scored = np.zeros(len(x), np.bool_)
@@ -330,6 +335,7 @@ def _out_of_group(
         logits[test] = x[test] @ weight + bias
         heard = np.isin(truth, truth[~test])
         scored |= test & (heard | (truth < known))
+        scored[test] &= (x[test] @ x[~test].T).max(axis=1, initial=0.0) <= prior.settings.twin
     return logits, scored
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from audiolab.training.network import BANDS, FLOOR, RANGES, STEPS, band_centres
 
-__all__ = ["MapPool", "loudness", "mix_batch", "spoil"]
+__all__ = ["MapPool", "blend", "loudness", "mix_batch", "spoil", "warp"]
 
 
 def _weights() -> Tensor:
@@ -150,3 +150,62 @@ def mix_batch(
     shares = one_hot(label, count) * (1 - share)[:, None] + one_hot(other_label, count) * share[:, None]
     drums = torch.maximum(presence[label], presence[other_label] * (paired & (level > -15))[:, None])
     return power, shares.float(), drums
+
+
+def blend(
+    maps: Tensor, shares: Tensor, drums: Tensor, g: torch.Generator, *, alpha: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Blend log-mel maps with one another, targets likewise (mixup, Zhang et al. 2018).
+
+    Unlike `mix_batch` nothing that could be heard comes of it; it keeps the network from being sure where it has
+    no examples.
+
+    Parameters
+    ----------
+    maps, shares, drums : Tensor
+        A batch of decibel maps with the targets of both heads.
+    g : Generator
+        Decides everything.
+    alpha : float
+        Both parameters of the beta distribution that weights are drawn from; the larger weight stays with the
+        sound itself. A drum counts as present from a weight of 0.3 on.
+    """
+    n = maps.shape[0]
+    rng = np.random.default_rng(int(torch.randint(0, 2**31, (1,), generator=g)))
+    drawn = torch.from_numpy(rng.beta(alpha, alpha, n).astype(np.float32))
+    weight = torch.maximum(drawn, 1 - drawn)[:, None]
+    other = torch.randperm(n, generator=g)
+    mixed = maps * weight[:, :, None] + maps[other] * (1 - weight[:, :, None])
+    return (
+        mixed,
+        shares * weight + shares[other] * (1 - weight),
+        torch.maximum(drums, drums[other] * (weight < 0.7)),
+    )
+
+
+def warp(maps: Tensor, g: torch.Generator, *, strength: float) -> Tensor:
+    """Stretch seven of ten log-mel maps in time and shift and stretch them in frequency: other sizes of one thing.
+
+    Parameters
+    ----------
+    maps : Tensor [shape=(n, BANDS, STEPS)]
+        Decibels.
+    g : Generator
+        Decides everything.
+    strength : float
+        Maps are shifted by up to a quarter of this share of all bands, bands are stretched by up to half of it,
+        time by up to twice of it (0.05: 0.9 bands, 2.5 %, 10 %). The start of a sound stays where it is.
+    """
+    n = maps.shape[0]
+    moved = (torch.rand(n, generator=g) < 0.7).float()
+
+    def draw() -> Tensor:
+        return moved * (2 * torch.rand(n, generator=g) - 1)
+
+    bands, shift, time = 1 + 0.5 * strength * draw(), 0.5 * strength * draw(), torch.exp(2 * strength * draw())
+    theta = torch.zeros(n, 2, 3)
+    theta[:, 0, 0], theta[:, 0, 2] = time, time - 1
+    theta[:, 1, 1], theta[:, 1, 2] = bands, shift
+    grid = torch.nn.functional.affine_grid(theta, [n, 1, BANDS, STEPS], align_corners=False)
+    sampled = torch.nn.functional.grid_sample(maps[:, None], grid, padding_mode="border", align_corners=False)
+    return sampled[:, 0]

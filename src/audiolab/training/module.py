@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
-from audiolab.training.network import DIMENSIONS, Trunk, to_decibels
+from audiolab.training.network import DIMENSIONS, Trunk
 from audiolab.training.settings import ClassifierConfig, ModelConfig, TrainingConfig
 
 __all__ = ["SHARPNESS", "ClassifierModule", "RunningMean"]
@@ -44,6 +44,10 @@ class ClassifierModule(lightning.LightningModule):
         Weight of the drum head's loss.
     ema_decay : float
         Decay of the running mean of the weights that is kept at the end; 0 keeps the last weights.
+    teachers : int
+        Networks of other seeds, trained on the same sounds first, that this one also learns from.
+    distill : float
+        Share of the targets that they give.
     """
 
     def __init__(
@@ -58,6 +62,8 @@ class ClassifierModule(lightning.LightningModule):
         smoothing: float = _TRAINING.smoothing,
         drum_weight: float = _TRAINING.drum_weight,
         ema_decay: float = _TRAINING.ema_decay,
+        teachers: int = _TRAINING.teachers,
+        distill: float = _TRAINING.distill,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
@@ -66,6 +72,8 @@ class ClassifierModule(lightning.LightningModule):
         self.trunk = Trunk(**self.trunk_options)
         self.label_head = nn.Linear(DIMENSIONS, len(labels))
         self.drum_head = nn.Linear(DIMENSIONS, len(drums))
+        self.ensemble: tuple[ClassifierModule, ...] = ()
+        """The trained teachers; in a tuple, so that they are no part of the weights."""
         count = len(labels)
         self.accuracy = MulticlassAccuracy(count, average="micro")
         self.top_3 = MulticlassAccuracy(count, average="micro", top_k=min(3, count))
@@ -78,7 +86,8 @@ class ClassifierModule(lightning.LightningModule):
         return cls(
             list(config.labels), {name: list(members) for name, members in config.drums.items()},
             learning_rate=t.learning_rate, weight_decay=t.weight_decay, smoothing=t.smoothing,
-            drum_weight=t.drum_weight, ema_decay=t.ema_decay, **config.model.model_dump(),
+            drum_weight=t.drum_weight, ema_decay=t.ema_decay, teachers=t.teachers,
+            distill=t.distill, **config.model.model_dump(),
         )  # fmt: skip
 
     def forward(self, decibels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -87,8 +96,10 @@ class ClassifierModule(lightning.LightningModule):
         return vectors, self.label_head(SHARPNESS * vectors), self.drum_head(SHARPNESS * vectors)
 
     def training_step(self, batch: tuple[Tensor, Tensor, Tensor], batch_idx: int) -> Tensor:  # noqa: D102
-        power, shares, drums = batch
-        _, labels, presence = self(to_decibels(power))
+        maps, shares, drums = batch
+        if self.ensemble:
+            shares, drums = self._taught(maps, shares, drums)
+        _, labels, presence = self(maps)
         loss_labels = functional.cross_entropy(labels, shares, label_smoothing=self.hparams["smoothing"])
         loss = loss_labels
         if self.drums:
@@ -100,6 +111,20 @@ class ClassifierModule(lightning.LightningModule):
         hits = (labels.detach().argmax(dim=1) == shares.argmax(dim=1)).float().mean()
         self.log("train/accuracy", hits, on_step=False, on_epoch=True)
         return loss
+
+    @torch.no_grad()
+    def _taught(self, decibels: Tensor, shares: Tensor, drums: Tensor) -> tuple[Tensor, Tensor]:
+        """Mix the targets with what the teachers say of the same batch (Hinton et al. 2015)."""
+        heard = [teacher(decibels) for teacher in self.ensemble]
+        labels = torch.stack([logits.float().softmax(dim=1) for _, logits, _ in heard]).mean(dim=0)
+        presence = torch.stack([logits.float().sigmoid() for _, _, logits in heard]).mean(dim=0)
+        share = self.hparams["distill"]
+        return (1 - share) * shares + share * labels, (1 - share) * drums + share * presence
+
+    def on_fit_start(self) -> None:
+        """Bring the teachers to where the batches are."""
+        for teacher in self.ensemble:
+            teacher.to(self.device).eval()
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:  # noqa: D102
         maps, labels = batch

@@ -95,7 +95,7 @@ def read_options(arguments: Sequence[str], configs: Sequence[str | Path] = ("def
             quieten()
             cli = TrainingCLI(
                 ClassifierModule, SoundData, run=False, args=line, save_config_callback=None,
-                trainer_defaults={"accelerator": "auto", "devices": 1}, seed_everything_default=2026,
+                seed_everything_default=2026,
                 parser_kwargs={"exit_on_error": False, "prog": "audiolab train"},
             )  # fmt: skip
     except ArgumentError as error:

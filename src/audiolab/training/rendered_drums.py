@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from audiolab.stages.classification.preparing import RATE
 from audiolab.training.rendering import (
     Sound,
     band,
@@ -85,20 +86,41 @@ def clap(rng: Rng) -> Sound:
 
 def rim(rng: Rng) -> Sound:
     """Stick on rim: two or three high, very short modes and a click."""
-    t = clock(log_between(rng, 0.05, 0.3))
+    t = clock(log_between(rng, 0.08, 0.4))
     f0 = log_between(rng, 350, 1900)
     ratios = np.array([1, between(rng, 1.3, 3.8), between(rng, 2, 5), between(rng, 4, 8)])
-    out = modes(t, f0 * ratios, [1, between(rng, 0.3, 1), 0.4, 0.3], rng.uniform(0.012, 0.09, 4))
-    out += between(rng, 0.05, 0.8) * band(noise(rng, t.size), 1200, None) * decay(t, log_between(rng, 0.005, 0.04))
+    out = modes(t, f0 * ratios, [1, between(rng, 0.3, 1), 0.4, 0.3], rng.uniform(0.015, 0.14, 4))
+    out += between(rng, 0.05, 0.8) * band(noise(rng, t.size), 1200, None) * decay(t, log_between(rng, 0.006, 0.12))
     if chance(rng, 0.35):  # the drum below answers softly
         out += between(rng, 0.05, 0.25) * modes(t, [between(rng, 160, 330)], [1.0], np.array([0.12]))
+    elif chance(rng, 0.5):  # a rimshot: loud and wide, head and wires with it
+        out = out + log_between(rng, 0.2, 2) * _shell(rng, t, log_between(rng, 0.03, 0.2))
+        wires = band(noise(rng, t.size), log_between(rng, 500, 3000), log_between(rng, 5000, 15000), order=1)
+        out += log_between(rng, 0.05, 0.8) * wires * decay(t, log_between(rng, 0.04, 0.3))
     return drive(out, log_between(rng, 0.5, 6)) if chance(rng, 0.5) else out
+
+
+def _shell(rng: Rng, t: Sound, seconds: float) -> Sound:
+    """Sound the head of a snare or a tom with its first membrane modes."""
+    f0 = log_between(rng, 130, 360)
+    ratios = np.array([1, 1.59, 2.14, 2.3, 2.65, 2.92, 3.16, 3.5]) * rng.uniform(0.97, 1.03, 8)
+    return modes(t, f0 * ratios, rng.uniform(0.1, 1, 8), seconds * rng.uniform(0.3, 1.5, 8))
 
 
 def _metal(rng: Rng, t: Sound, low: float, edge: float) -> Sound:
     base = log_between(rng, low, low * 2.2)
     out = sum(square(phase(float(base * r * rng.uniform(0.97, 1.03)), t)) for r in _METAL)
     return band(np.asarray(out), edge, None, order=2) / 3
+
+
+def _peaks(rng: Rng, x: Sound) -> Sound:
+    """Give noise the ragged spectrum of a plate: hundreds of narrow bumps and holes."""
+    spectrum = np.fft.rfft(x)
+    knots = int(rng.integers(40, 300))
+    ragged = np.interp(
+        np.linspace(0, 1, spectrum.size), np.linspace(0, 1, knots), rng.normal(0, between(rng, 3, 9), knots)
+    )
+    return np.asarray(np.fft.irfft(spectrum * 10 ** (ragged / 20), x.size))
 
 
 def _plate(rng: Rng, t: Sound, span: tuple[float, float], seconds: float, count: int) -> Sound:
@@ -113,7 +135,8 @@ def _hat(rng: Rng, seconds: float) -> Sound:
     edge = log_between(rng, 3500, 8500)
     share = between(rng, 0, 1)
     out = share * _metal(rng, t, 250, edge)
-    out += (1.1 - share) * band(noise(rng, t.size), edge, None if chance(rng, 0.5) else between(rng, 10000, 15000))
+    air = band(noise(rng, t.size), edge, None if chance(rng, 0.5) else between(rng, 10000, 15000))
+    out += (1.1 - share) * (_peaks(rng, air) if chance(rng, 0.6) else air)
     if chance(rng, 0.5):
         out += 1.5 * _plate(rng, t, (2500, 15000), seconds, 40)
     if chance(rng, 0.3):
@@ -123,7 +146,12 @@ def _hat(rng: Rng, seconds: float) -> Sound:
 
 def closed_hat(rng: Rng) -> Sound:
     """Short metal and noise."""
-    return _hat(rng, log_between(rng, 0.03, 0.2))
+    out = _hat(rng, log_between(rng, 0.05, 0.45))
+    if chance(rng, 0.5):  # the stick, the foot and the stand: wide and short
+        t = np.arange(out.size) / RATE
+        low = band(noise(rng, out.size), log_between(rng, 80, 600), log_between(rng, 1500, 6000), order=1)
+        out = out / np.abs(out).max() + log_between(rng, 0.02, 0.7) * low * decay(t, log_between(rng, 0.02, 0.25))
+    return out
 
 
 def open_hat(rng: Rng) -> Sound:
@@ -138,12 +166,16 @@ def open_hat(rng: Rng) -> Sound:
 
 def crash(rng: Rng) -> Sound:
     """Broad burst that blooms and darkens over seconds."""
-    seconds = log_between(rng, 1.5, 5)
+    seconds = log_between(rng, 0.9, 5)
     t = clock(min(2.0, seconds))
-    wash = band(noise(rng, t.size), log_between(rng, 350, 2500), log_between(rng, 9000, 15800), order=1)
+    wash = _peaks(rng, band(noise(rng, t.size), log_between(rng, 350, 2500), log_between(rng, 9000, 15800), order=1))
     bright = band(noise(rng, t.size), 6000, None) * decay(t, seconds * between(rng, 0.15, 0.5))
-    out = wash * decay(t, seconds, between(rng, 0.001, 0.02)) + between(rng, 0.3, 1.2) * bright
-    out += between(rng, 0.3, 2) * _plate(rng, t, (300, 9000), seconds, 70)
+    wash = wash / np.abs(wash).max()
+    low = band(wash, high=4000.0, order=1)  # highs die sooner
+    out = low * decay(t, seconds, between(rng, 0.001, 0.02))
+    out += (wash - low) * decay(t, seconds * between(rng, 0.3, 0.7), between(rng, 0.001, 0.03))
+    out += between(rng, 0.05, 0.4) * bright
+    out += log_between(rng, 0.1, 2) * _plate(rng, t, (150, 11000), seconds, 120)
     if chance(rng, 0.35):
         out += between(rng, 0.2, 0.7) * _metal(rng, t, 300, 2000) * decay(t, seconds)
     return out
@@ -161,6 +193,7 @@ def ride(rng: Rng) -> Sound:
     shimmer = band(noise(rng, t.size), log_between(rng, 2500, 6000), None, order=1) * decay(t, seconds * 0.8)
     out = between(rng, 0.05, 0.8) * bell + between(rng, 0.4, 1.3) * ping + between(rng, 0.06, 0.3) * shimmer
     out += between(rng, 0.3, 1.2) * _plate(rng, t, (1500, 12000), seconds, 50)
+    out += log_between(rng, 0.1, 1.5) * _plate(rng, t, (90, 1500), seconds * between(rng, 0.5, 1.5), 25)
     if chance(rng, 0.25):
         out += between(rng, 0.1, 0.5) * _metal(rng, t, 300, 4000) * decay(t, seconds * 0.5)
     return out
@@ -168,16 +201,16 @@ def ride(rng: Rng) -> Sound:
 
 def tom(rng: Rng) -> Sound:
     """Pitched head that falls a little, with its overtones."""
-    seconds = log_between(rng, 0.2, 1.2)
+    seconds = log_between(rng, 0.25, 2.0)
     t = clock(seconds)
     low = log_between(rng, 65, 280)
     f = _swept(t, low, between(rng, 1.02, 1.9), log_between(rng, 0.02, 0.15))
     out = np.sin(2 * np.pi * phase(f, t)) * decay(t, seconds, 0.001)
-    out += between(rng, 0.05, 0.5) * modes(
-        t, low * np.array([1.59, 2.14, 2.65]), [1, 0.6, 0.4], rng.uniform(0.08, 0.4, 3)
+    out += log_between(rng, 0.05, 0.9) * modes(
+        t, low * np.array([1.59, 2.14, 2.65, 2.92, 3.5]), [1, 0.7, 0.5, 0.4, 0.3], rng.uniform(0.1, 0.9, 5)
     )
-    out += between(rng, 0, 0.3) * band(noise(rng, t.size), 150, 4000) * decay(t, log_between(rng, 0.02, 0.15))
-    out += between(rng, 0, 0.3) * band(noise(rng, t.size), 1500, None) * decay(t, 0.012)
+    out += log_between(rng, 0.01, 0.5) * band(noise(rng, t.size), 150, 4000) * decay(t, log_between(rng, 0.03, 0.4))
+    out += log_between(rng, 0.01, 0.6) * band(noise(rng, t.size), 1500, None) * decay(t, log_between(rng, 0.008, 0.06))
     return drive(out, log_between(rng, 0.3, 3)) if chance(rng, 0.4) else out
 
 

@@ -1,4 +1,4 @@
-"""Rendered tones, voices and effects: subtractive, additive, frequency-modulated and plucked-string synthesis.
+"""Rendered tones and voices: subtractive, additive, frequency-modulated and plucked-string synthesis.
 
 Method: textbook models with every knob drawn at random: Karplus and Strong's plucked string (1983), Chowning's
 FM (1973), a pulse train through vowel formants, detuned saws through a moving filter.
@@ -26,7 +26,7 @@ from audiolab.training.rendering import (
     swell,
 )
 
-__all__ = ["TONES"]
+__all__ = ["TONES", "moving_lowpass"]
 
 Rng = np.random.Generator
 _VOWELS = (  # centres of the first three formants in hertz, after Peterson and Barney (1952)
@@ -52,7 +52,7 @@ def _chord(rng: Rng, f0: float, share: float) -> list[float]:
     return [f0 * 2 ** (s / 12) for s in steps]
 
 
-def _swept_filter(x: Sound, start: float, end: float, seconds: float) -> Sound:
+def moving_lowpass(x: Sound, start: float, end: float, seconds: float) -> Sound:
     """Move a lowpass: a few fixed ones faded into each other."""
     t = np.arange(x.size) / RATE
     place = 1 - np.exp(-t / max(seconds, 1e-3))
@@ -85,26 +85,28 @@ def _pluck(rng: Rng, f0: float, seconds: float, damping: float, bright: float) -
 
 def bass(rng: Rng) -> Sound:
     """Synth, sub, FM or plucked bass."""
-    seconds = log_between(rng, 0.25, 2.0)
+    seconds = log_between(rng, 0.3, 2.0)
     t = clock(seconds)
-    f0 = _note(rng, 32, 120)
+    ring = log_between(rng, 0.8, 8)  # how far past its end the tone would ring
+    f0 = _note(rng, 32, 160)
     kind = int(rng.integers(5))
     if kind == 0:
-        out = _pluck(rng, f0, seconds, log_between(rng, 0.6, 4), log_between(rng, 400, 4000))
-        return band(out, high=log_between(rng, 800, 6000))
+        out = _pluck(rng, f0, seconds, log_between(rng, 0.6, 12), log_between(rng, 400, 9000))
+        body = band(out, 60, 250, order=1) * between(rng, 0, 2)
+        return body + band(out, high=log_between(rng, 500, 8000), order=1)
     if kind == 1:
         out = np.sin(2 * np.pi * f0 * t) + between(rng, 0, 0.3) * np.sin(4 * np.pi * f0 * t)
-        out = drive(out * decay(t, seconds * 1.5, 0.003), log_between(rng, 0.5, 8))
+        out = drive(out * decay(t, seconds * ring, 0.003), log_between(rng, 0.5, 8))
     elif kind == 2:
         index = between(rng, 0.5, 5) * decay(t, log_between(rng, 0.1, 0.9))
         out = np.sin(2 * np.pi * f0 * t + index * np.sin(2 * np.pi * f0 * float(rng.integers(1, 4)) * t))
-        out = out * decay(t, seconds * 2)
+        out = out * decay(t, seconds * ring)
     else:
         spread = between(rng, 0, 0.006)
         wave = saw if chance(rng, 0.6) else square
         out = wave(phase(f0, t)) + wave(phase(f0 * (1 + spread), t)) + between(rng, 0, 1) * square(phase(f0 / 2, t))
-        out = _swept_filter(out, log_between(rng, 500, 6000), log_between(rng, 120, 800), log_between(rng, 0.03, 0.4))
-        out = out * (swell(t, 0.004, 0.03) if chance(rng, 0.4) else decay(t, seconds * 1.6, 0.002))
+        out = moving_lowpass(out, log_between(rng, 500, 6000), log_between(rng, 120, 800), log_between(rng, 0.03, 0.4))
+        out = out * (swell(t, 0.004, 0.03) if chance(rng, 0.4) else decay(t, seconds * ring, 0.002))
     return out
 
 
@@ -131,7 +133,7 @@ def synth(rng: Rng) -> Sound:
             out += square(phase(sweep, t), between(rng, 0.1, 0.5)) + saw(phase(sweep * 1.004, t))
     if kind != 2 or chance(rng, 0.3):
         edges = log_between(rng, 600, 14000), log_between(rng, 400, 9000)
-        out = _swept_filter(out, *edges, log_between(rng, 0.03, 0.6))
+        out = moving_lowpass(out, *edges, log_between(rng, 0.03, 0.6))
     shape = swell(t, log_between(rng, 0.002, 0.4), 0.05) if chance(rng, 0.5) else decay(t, seconds * 1.2, 0.002)
     return drive(out * shape, log_between(rng, 0.3, 3))
 
@@ -170,11 +172,11 @@ def keys(rng: Rng) -> Sound:
 
 def guitar(rng: Rng) -> Sound:
     """Plucked strings: one note, a strum, with or without distortion, sometimes muted."""
-    seconds = log_between(rng, 0.4, 2.0)
+    seconds = log_between(rng, 0.6, 2.0)
     t = clock(seconds)
     out = np.zeros_like(t)
     muted = chance(rng, 0.2)
-    damping = log_between(rng, 0.1, 0.3) if muted else log_between(rng, 1.2, 6)
+    damping = log_between(rng, 0.1, 0.3) if muted else log_between(rng, 1.2, 20)
     bright = log_between(rng, 1500, 12000)
     f0 = _note(rng, 82, 660)
     voices = _chord(rng, min(f0, 250), 1.0) if chance(rng, 0.3) else [f0]
@@ -242,70 +244,30 @@ def vocal(rng: Rng) -> Sound:
     """Pulse train through formants that glide from vowel to vowel, with breath and consonants."""
     seconds = log_between(rng, 0.2, 1.8)
     t = clock(seconds)
-    base = log_between(rng, 85, 520)
-    knots = base * 2 ** (rng.normal(0, 2.5, 4) / 12)
+    base = log_between(rng, 85, 620)
+    knots = base * 2 ** (rng.normal(0, 2.5 if chance(rng, 0.5) else 0.4, 4) / 12)  # spoken or sung
     f0 = np.interp(t, np.linspace(0, seconds, 4), knots)
     f0 = f0 * (1 + between(rng, 0, 0.012) * np.sin(2 * np.pi * between(rng, 4.5, 6.5) * t))
-    f0 = f0 * (1 + 0.004 * band(noise(rng, t.size), high=30))
+    f0 = f0 * (1 + between(rng, 0, 0.004) * band(noise(rng, t.size), high=30))
     source = band(np.diff(saw(phase(f0, t)), prepend=0.0), high=log_between(rng, 2500, 7000), order=1)
-    source = source + between(rng, 0.005, 0.12) * band(noise(rng, t.size), 500, None, order=1)
+    source = source + log_between(rng, 0.001, 0.12) * band(noise(rng, t.size), 500, None, order=1)
     whisper = chance(rng, 0.08)
     if whisper:
         source = noise(rng, t.size)
     voiced = np.zeros_like(t)
-    size = between(rng, 0.88, 1.25)
+    size, width = between(rng, 0.88, 1.25), log_between(rng, 0.03, 0.1)
     syllables = int(rng.integers(1, 5))
     edges = np.linspace(0, seconds, syllables + 1)
     for number in range(syllables):
         vowel = _VOWELS[int(rng.integers(len(_VOWELS)))]
         gate = np.clip((t - edges[number]) / 0.04, 0, 1) * np.clip((edges[number + 1] - t) / 0.05, 0, 1)
         for centre, gain in zip(vowel, (1, between(rng, 0.3, 0.9), between(rng, 0.1, 0.5)), strict=True):
-            voiced += gain * gate * band(source, centre * size * 0.93, centre * size * 1.07, order=1)
+            voiced += gain * gate * band(source, centre * size * (1 - width), centre * size * (1 + width), order=1)
         if chance(rng, 0.5):
             at = edges[number] + between(rng, 0, 0.03)
             burst = band(noise(rng, t.size), log_between(rng, 1500, 5000), None) * np.exp(-(((t - at) / 0.03) ** 2))
             voiced += between(rng, 0.01, 0.15) * burst
-    return voiced + 0.1 * source * swell(t, 0.02, 0.05)
-
-
-def fx(rng: Rng) -> Sound:
-    """Sweeps, risers, impacts, lasers, glitches, wind, reversed sounds."""
-    seconds = log_between(rng, 0.2, 2.0)
-    t = clock(seconds)
-    kind = int(rng.integers(7))
-    start, end = log_between(rng, 60, 8000), log_between(rng, 60, 8000)
-    if kind == 0:  # a laser or zap
-        f = end + (start - end) * np.exp(-t / log_between(rng, 0.02, 0.5))
-        out = (square if chance(rng, 0.5) else saw)(phase(f, t)) * decay(t, seconds)
-    elif kind == 1:  # noise through a moving filter
-        out = _swept_filter(noise(rng, t.size), max(start, 200), max(end, 200), seconds / 2) * swell(
-            t, seconds * between(rng, 0.05, 0.9), 0.1
-        )
-    elif kind == 2:  # an impact: a low boom and debris
-        boom = np.sin(2 * np.pi * phase(35 + 90 * np.exp(-t / 0.1), t)) * decay(t, seconds * 1.5)
-        out = boom + between(rng, 0.2, 1) * band(noise(rng, t.size), 100, log_between(rng, 1500, 9000)) * decay(
-            t, seconds
-        )
-    elif kind == 3:  # machine bleeps and glitches
-        step = max(200, int(log_between(rng, 0.01, 0.12) * RATE))
-        f = np.repeat(np.exp(rng.uniform(np.log(80), np.log(7000), t.size // step + 1)), step)[: t.size]
-        gate = np.repeat(rng.random(t.size // step + 1) > 0.25, step)[: t.size]
-        out = square(phase(f, t)) * gate
-    elif kind == 4:  # ring modulation drone
-        out = saw(phase(start / 4, t)) * np.sin(
-            2 * np.pi * phase(end + 0.5 * end * np.sin(2 * np.pi * between(rng, 0.5, 12) * t), t)
-        )
-        out = out * swell(t, 0.05, 0.1)
-    elif kind == 5:  # wind, scratches, crackle
-        rate = between(rng, 0.5, 25)
-        out = band(noise(rng, t.size), start * 0.7, start * 1.6, order=1) * (
-            1 + np.sin(2 * np.pi * rate * t + rng.random())
-        )
-        out += (rng.random(t.size) < between(rng, 0, 0.01)) * noise(rng, t.size) * 2
-    else:  # something struck, backwards
-        out = band(noise(rng, t.size), log_between(rng, 100, 2500), None, order=1) * decay(t, seconds * 1.3)
-        out = out[::-1].copy()
-    return drive(out, log_between(rng, 0.3, 5)) if chance(rng, 0.4) else out
+    return voiced + log_between(rng, 0.005, 0.1) * source * swell(t, 0.02, 0.05)
 
 
 TONES = {
@@ -316,6 +278,5 @@ TONES = {
     "strings": (strings,),
     "brass": (brass,),
     "vocal": (vocal,),
-    "fx": (fx,),
 }
 """Makers by label; one of them is drawn for each sound."""

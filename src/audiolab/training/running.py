@@ -34,6 +34,7 @@ __all__ = [
     "Prepared",
     "Run",
     "cross_validate",
+    "load_module",
     "prepare_data",
     "prepare_entries",
     "run_key",
@@ -68,10 +69,28 @@ class Run:
         return self.resume and self.kept(name).is_file()
 
     def fit(self, name: str, train: Sounds, held_out: Sounds | None = None) -> ClassifierModule:
-        """Train one model of this run, or go on with it; its checkpoint is removed when it is done."""
+        """Train one model of this run, and its teachers before it, or go on with them."""
+        teachers = [self._teacher(name, number, train) for number in range(self.config.training.teachers)]
+        return self._fit(name, self.config, train, held_out, teachers)
+
+    def _teacher(self, name: str, number: int, train: Sounds) -> ClassifierModule:
+        """Train one teacher on the same sounds with another seed, unless an earlier run has."""
+        called = f"{name}-teacher-{number}"
+        plain = self.config.training.model_copy(update={"teachers": 0})
+        config = self.config.model_copy(update={"training": plain}).seeded(self.config.training_seed + 1 + number)
+        if self.has(f"{called}.safetensors"):
+            return load_module(self.kept(f"{called}.safetensors"), config)
+        module = self._fit(called, config, train, None, ())
+        self.done(called)
+        return module
+
+    def _fit(
+        self, name: str, config: ClassifierConfig, train: Sounds, held_out: Sounds | None,
+        teachers: Sequence[ClassifierModule],
+    ) -> ClassifierModule:  # fmt: skip
         module = fit(
-            train, self.config, held_out=held_out, watch=True, checkpoint=self.kept(f"{name}.ckpt"),
-            resume=self.resume, logger=self.tracker.curves(name) if self.tracker else False,
+            train, config, held_out=held_out, watch=True, checkpoint=self.kept(f"{name}.ckpt"), resume=self.resume,
+            logger=self.tracker.curves(name) if self.tracker else False, teachers=teachers,
         )  # fmt: skip
         save_module(module, self.kept(f"{name}.safetensors"))
         return module
@@ -172,6 +191,7 @@ def _join(parts: Sequence[tuple[Sounds, dict[str, Any]]]) -> dict[str, Any]:
     joined = {key: np.concatenate([arrays[key] for _, arrays in parts]) for key in parts[0][1]}
     joined["truth"] = np.concatenate([sounds.labels for sounds, _ in parts])
     joined["sources"] = np.array([entry.source for sounds, _ in parts for entry in sounds.entries])
+    joined["entries"] = tuple(entry for sounds, _ in parts for entry in sounds.entries)
     joined["fold"] = np.concatenate([np.full(len(sounds.entries), i) for i, (sounds, _) in enumerate(parts)])
     return joined
 
@@ -191,16 +211,21 @@ def save_module(module: ClassifierModule, path: Path) -> None:
         save_file({name: tensor.contiguous() for name, tensor in module.state_dict().items()}, temporary)
 
 
-def train_final(run: Run, data: Prepared) -> Final:
-    """Train on everything that may ship; judge the sounds that no linked source of it has touched."""
+def load_module(path: Path, config: ClassifierConfig) -> ClassifierModule:
+    """Read what `save_module` kept."""
     from safetensors.torch import load_file
 
+    module = ClassifierModule.of(config)
+    module.load_state_dict(load_file(path))
+    return module.eval()
+
+
+def train_final(run: Run, data: Prepared) -> Final:
+    """Train on everything that may ship; judge the sounds that no linked source of it has touched."""
     external = data.others.part(data.other_folds == -1)
     path = run.kept("final.safetensors")
     if run.has(path.name):
-        module = ClassifierModule.of(run.config)
-        module.load_state_dict(load_file(path))
-        module.eval()
+        module = load_module(path, run.config)
     else:
         module = run.fit("final", data.sounds)
         run.done("final")

@@ -109,20 +109,23 @@ def score(
     Returns
     -------
     dict
-        `labels` (accuracy, interval, top_3, macro_f1), one entry per merge (accuracy, interval, sounds),
+        `labels` (accuracy, top_3, macro_f1, each with its interval), one entry per merge (accuracy, interval, sounds),
         `ece`, `unknown` (share, precision of the rest) and `per_label` (recall, precision, sounds, sources).
     """
     best = probabilities.argmax(axis=1)
     right = best == truth
     ranks = np.argsort(-probabilities, axis=1, kind="stable")
+    among = (ranks[:, :3] == truth[:, None]).any(axis=1)
     names = np.asarray(sources)
     result: dict[str, Any] = {
         "labels": {
             "sounds": len(truth),
             "accuracy": float(right.mean()),
             "interval": _interval(right, names),
-            "top_3": float((ranks[:, :3] == truth[:, None]).any(axis=1).mean()),
+            "top_3": float(among.mean()),
+            "top_3_interval": _interval(among, names),
             "macro_f1": _macro_f1(best, truth),
+            "macro_f1_interval": _macro_f1_interval(best, truth, names),
         }
     }
     for name, classes in MERGES.items():
@@ -164,6 +167,23 @@ def _macro_f1(predicted: Ints, truth: Ints) -> float:
         hits = int(((predicted == label) & (truth == label)).sum())
         scores.append(2 * hits / (int((predicted == label).sum()) + int((truth == label).sum())))
     return float(np.mean(scores)) if scores else float("nan")
+
+
+def _macro_f1_interval(predicted: Ints, truth: Ints, sources: NDArray[np.str_], draws: int = 1000) -> list[float]:
+    if not len(truth):
+        return [float("nan"), float("nan")]
+    names, place = np.unique(sources, return_inverse=True)
+    count = int(max(predicted.max(), truth.max())) + 1
+    counts = np.zeros((3, len(names), count))  # hits, said, true: by source and label
+    np.add.at(counts[0], (place, truth), predicted == truth)
+    np.add.at(counts[1], (place, predicted), 1)
+    np.add.at(counts[2], (place, truth), 1)
+    drawn = np.random.default_rng(0).integers(0, len(names), (draws, len(names)))
+    times = np.zeros((draws, len(names)))  # how often each source was drawn
+    np.add.at(times, (np.arange(draws)[:, None], drawn), 1)
+    hits, said, true = (times @ table for table in counts)
+    scores = np.where(true > 0, 2 * hits / np.maximum(said + true, 1), np.nan)
+    return [float(x) for x in np.percentile(np.nanmean(scores, axis=1), [2.5, 97.5])]
 
 
 def _interval(right: NDArray[np.bool_], sources: NDArray[np.str_], draws: int = 1000) -> list[float]:

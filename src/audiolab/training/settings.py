@@ -54,8 +54,12 @@ class TrainingConfig(BaseModel):
     smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.05
     drum_weight: Annotated[float, Field(ge=0, description="Weight of the drum head's loss")] = 0.5
     ema_decay: Annotated[float, Field(ge=0, lt=1, description="Of the weights' running mean; 0: the last ones")] = 0.0
+    teachers: Annotated[int, Field(ge=0, le=16, description="Networks of other seeds that it also learns from")] = 0
+    distill: Annotated[float, Field(ge=0, le=1, description="Share of the targets that the teachers give")] = 0.5
     together: Annotated[float, Field(ge=0, le=1, description="Share of sounds mixed with a second one")] = 0.4
     bleed: Annotated[float, Field(ge=0, le=1, description="Share of sounds with another one in the background")] = 0.3
+    warp: Annotated[float, Field(ge=0, le=0.5, description="How far maps are stretched; 0 leaves them alone")] = 0.0
+    mixup: Annotated[float, Field(ge=0, description="Parameter of the blending of maps; 0 blends none")] = 0.0
 
 
 class UnknownConfig(BaseModel):
@@ -98,8 +102,8 @@ class ClassifierConfig(BaseModel):
         return self.model_copy(update={"training": self.training.model_copy(update={"seed": seed})})
 
 
-_OPTIMIZING = ("learning_rate", "weight_decay", "smoothing", "drum_weight", "ema_decay")
-_BATCHES = ("batches", "batch_size", "together", "bleed")
+_OPTIMIZING = ("learning_rate", "weight_decay", "smoothing", "drum_weight", "ema_decay", "teachers", "distill")
+_BATCHES = ("batches", "batch_size", "together", "bleed", "warp", "mixup")
 _SOUNDS = ("labels", "drums", "linked", "folds", "seed", "rendered", "variants")
 PLACES: Mapping[str, tuple[str, ...]] = {
     "seed_everything": ("training", "seed"),

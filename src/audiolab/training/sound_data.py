@@ -47,6 +47,10 @@ class SoundData(lightning.LightningDataModule):
         Steps in an epoch, sounds in a step.
     together, bleed : float
         Shares of sounds with a second one struck at the same time, and with another one in the background.
+    warp : float
+        How far maps are stretched in time and frequency; 0 leaves them alone.
+    mixup : float
+        Parameter of the blending of maps; 0 blends none.
     work : str, optional
         Folder that keeps mel maps between runs.
     """
@@ -67,11 +71,16 @@ class SoundData(lightning.LightningDataModule):
         batch_size: int = _TRAINING.batch_size,
         together: float = _TRAINING.together,
         bleed: float = _TRAINING.bleed,
+        warp: float = _TRAINING.warp,
+        mixup: float = _TRAINING.mixup,
         work: str | None = None,
     ) -> None:
         super().__init__()
         self.what, self.held_out_fold, self.work = what, held_out, work
-        training = {"batches": batches, "batch_size": batch_size, "together": together, "bleed": bleed}
+        training = {
+            "batches": batches, "batch_size": batch_size, "together": together, "bleed": bleed,
+            "warp": warp, "mixup": mixup,
+        }  # fmt: skip
         self.config = ClassifierConfig.model_validate(
             {
                 "labels": labels, "drums": drums, "linked": linked, "folds": folds, "seed": seed,
@@ -113,7 +122,7 @@ class SoundData(lightning.LightningDataModule):
         return int(self.trainer.current_epoch) if self.trainer is not None else 0
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """Give mixed batches (maps of power, label shares, drum targets); they depend on seed and epoch alone."""
+        """Give mixed batches (decibel maps, label shares, drum targets); they depend on seed and epoch alone."""
         assert self.train is not None
         return DataLoader(Batches(self.train, self.config, self._epoch), batch_size=None, num_workers=0)
 

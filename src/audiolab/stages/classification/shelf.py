@@ -45,7 +45,9 @@ from audiolab.stages.classification.model_files import (
 
 __all__ = ["ModelEntry", "current", "entries", "entry", "history", "put", "roll_back", "set_current"]
 
-_BESIDE = ("MODEL_CARD.md", "scores.json")
+_LISTED = ("trained_on.npz", "config.yaml")
+"""Files whose hashes the index keeps as well: what the model learned from, and how."""
+_BESIDE = ("MODEL_CARD.md", "scores.json", *_LISTED)
 _NAME = re.compile(r"[^\W_][\w .+@-]{0,99}")
 
 
@@ -125,7 +127,7 @@ def put(what: Path | str | Mapping[str, bytes], *, name: str, origin: Mapping[st
         "format": 1,
         "id": identity,
         "name": name,
-        "sha256": digests,
+        "sha256": digests | {n: hashlib.sha256(data).hexdigest() for n, data in beside.items() if n in _LISTED},
         "encoder": head.encoder,
         "labels": list(head.labels),
         "origin": dict(origin or {}),

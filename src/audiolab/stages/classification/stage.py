@@ -14,6 +14,7 @@ from audiolab.audio import Audio, BlockSource, as_source, require_stereo
 from audiolab.config import get_settings
 from audiolab.errors import ModelError, ParameterError
 from audiolab.stages.base import (
+    Need,
     NewTag,
     Params,
     Progress,
@@ -22,6 +23,7 @@ from audiolab.stages.base import (
     StageInput,
     StageOutput,
     Takes,
+    Vectors,
     Wants,
     no_progress,
 )
@@ -45,6 +47,8 @@ __all__ = [
     "compute_profile",
     "embed_sources",
     "kept",
+    "output_of",
+    "results_of",
 ]
 
 SoundLike: TypeAlias = BlockSource | str | Path | tuple[NDArray[np.float32], int]
@@ -95,9 +99,21 @@ def embed_sources(
         yield vectors, found
 
 
-def _results(
+def _with_kinds(
+    sources: Sequence[BlockSource], vectors: NDArray[np.float32], *, downmix: bool, progress: Progress
+) -> Iterator[tuple[NDArray[np.float32], list[Kind]]]:
+    """Yield embeddings that are known already, batch by batch as `embed_sources` does, and listen for the kinds."""
+    for start in range(0, len(sources), BATCH):
+        part = sources[start : start + BATCH]
+        found = [one_shot_or_loop(listen(require_stereo(source, downmix=downmix))) for source in part]
+        progress(min(start + BATCH, len(sources)), len(sources))
+        yield vectors[start : start + BATCH], found
+
+
+def results_of(
     names: Sequence[str], vectors: NDArray[np.float32], kinds: Sequence[Kind], head: Head, unknown_below: float
 ) -> list[Classification]:
+    """Say what sounds are, by their embeddings and what was heard of their form."""
     taxonomy = load_taxonomy()
     probabilities = head.probabilities(vectors)
     drums = head.drum_probabilities(vectors)
@@ -114,14 +130,19 @@ def _results(
 
 
 def _classify(
-    sources: Sequence[BlockSource], names: Sequence[str], params: ClassifyParams, model: Model, progress: Progress
-) -> list[Classification]:
-    encoder, head = get_encoder(model), get_head(model)
+    sources: Sequence[BlockSource], names: Sequence[str], params: ClassifyParams, model: Model, progress: Progress,
+    *, known: Vectors | None = None,
+) -> list[Classification]:  # fmt: skip
+    head = get_head(model)
     below = head.unknown_below if params.unknown_below is None else params.unknown_below
     results: list[Classification] = []
-    for vectors, kinds in embed_sources(sources, encoder, downmix=params.downmix, progress=progress):
+    if known is not None and known.encoder == model.encoder and known.values.shape[1] == head.weight.shape[0]:
+        embedded = _with_kinds(sources, known.values, downmix=params.downmix, progress=progress)
+    else:
+        embedded = embed_sources(sources, get_encoder(model), downmix=params.downmix, progress=progress)
+    for vectors, kinds in embedded:
         part = names[len(results) : len(results) + len(kinds)]
-        results += _results(part, vectors, kinds, head, below)
+        results += results_of(part, vectors, kinds, head, below)
     return results
 
 
@@ -145,6 +166,7 @@ class Classify(Stage):
     unit = "set"
     takes = Takes(frozenset({"sample"}))
     makes = frozenset({"document", "facts", "tags"})
+    needs = (Need("embed", required=False, saves=True),)
     wants = Wants(memory_mb=500)
 
     def resolve(self, params: Params) -> Resolved:
@@ -165,17 +187,22 @@ class Classify(Stage):
         assert isinstance(params, ClassifyParams)
         sources, names = [sound.source for sound in job.sounds], [sound.name for sound in job.sounds]
         model = find_model(params.model) if resolved.weights is None else model_with(resolved.weights)
-        results = _classify(sources, names, params, model, job.progress)
-        tags = tuple(NewTag(i, r.label, r.confidence, r.top) for i, r in enumerate(results))
-        counts: dict[str, int] = {}
-        for result in results:
-            counts[result.label] = counts.get(result.label, 0) + 1
-        document = {
-            "encoder": model.encoder,
-            "head": model.head,
-            "items": [result.item() for result in results],
-        }
-        return StageOutput(document=document, facts={"labels": dict(sorted(counts.items()))}, tags=tags)
+        results = _classify(sources, names, params, model, job.progress, known=job.vectors)
+        return output_of(results, model)
+
+
+def output_of(results: Sequence[Classification], model: Model) -> StageOutput:
+    """Give what a job that found these results leaves."""
+    tags = tuple(NewTag(i, r.label, r.confidence, r.top) for i, r in enumerate(results))
+    counts: dict[str, int] = {}
+    for result in results:
+        counts[result.label] = counts.get(result.label, 0) + 1
+    document = {
+        "encoder": model.encoder,
+        "head": model.head,
+        "items": [result.item() for result in results],
+    }
+    return StageOutput(document=document, facts={"labels": dict(sorted(counts.items()))}, tags=tags)
 
 
 def checked(model: type[P], stage: str, params: dict[str, Any]) -> P:
