@@ -15,7 +15,7 @@ from audiolab.library.store import Store
 
 if TYPE_CHECKING:
     from audiolab.library.library import Library
-    from audiolab.library.repairing import RepairReport
+    from audiolab.library.repaired import RepairReport
 
 __all__ = ["Caring"]
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,7 @@ from audiolab.errors import AudiolabError, CatalogError
 from audiolab.library import cards, catching_up
 from audiolab.library.checking import check_rows
 from audiolab.library.folding import fold_again
-from audiolab.library.fsck import FsckReport, Problem, fsck
+from audiolab.library.fsck import Problem, fsck
 from audiolab.library.loading import Source, open_backup
 from audiolab.library.loosening import loosen, reorder, take_out_rows
 from audiolab.library.lostfound import LostAndFound
@@ -29,56 +28,16 @@ from audiolab.library.ops import note
 from audiolab.library.recording import record_of, vectors_of
 from audiolab.library.records import Record
 from audiolab.library.rederiving import rederive
+from audiolab.library.repaired import Fix, RepairReport
 from audiolab.library.scratch import scratch_folder
 from audiolab.library.text import shorten
 
 if TYPE_CHECKING:
     from audiolab.library.library import Library
 
-__all__ = ["Fix", "RepairReport", "repair"]
+__all__ = ["repair"]
 
 _YOUNG = 3600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Fix:
-    """What became of one problem.
-
-    Attributes
-    ----------
-    done : bool
-        It is repaired.
-    how : str
-        What was done, or what is lost and what to do.
-    """
-
-    problem: Problem
-    done: bool
-    how: str
-
-    def __str__(self) -> str:
-        done = "repaired" if self.done else "NOT repaired"
-        return f"{done}: {self.problem.kind} {shorten(self.problem.what, 24)}: {self.how}"
-
-
-@dataclass(frozen=True, slots=True)
-class RepairReport:
-    """What was repaired, what not, and how the library is now."""
-
-    fixes: tuple[Fix, ...]
-    after: FsckReport
-    lost_and_found: Path | None
-
-    @property
-    def clean(self) -> bool:
-        """True if nothing is wrong any more."""
-        return self.after.clean
-
-    def __str__(self) -> str:
-        lines = [str(fix) for fix in self.fixes] or ["nothing to repair"]
-        if self.lost_and_found is not None:
-            lines.append(f"what has no place is in {self.lost_and_found}")
-        return "\n".join([*lines, f"now: {self.after}"])
 
 
 def repair(
