@@ -21,17 +21,17 @@ from audiolab.training.trials import begin, difference, joined, material, score_
 
 
 def versions(trial, sounds: Sounds) -> dict[str, tuple[Sounds, np.ndarray]]:
-    """What is judged: the sounds as they are and in three worse states, and which of them were changed."""
+    """What is judged: the sounds as they are and in three worse states, and which of them can be heard in it."""
     config = trial.config
-    clean = sounds.pool.maps[:, :1]
-    whole = np.ones(len(sounds.entries), bool)
-    out = {"clean": (Sounds(sounds.entries, sounds.labels, MapPool(clean)), whole)}
+    clean = Sounds(sounds.entries, sounds.labels, MapPool(sounds.pool.maps[:, :1]))
+    out = {"clean": (clean, np.ones(len(sounds.entries), bool))}
     for number, (name, way) in enumerate((("processed", process), ("codec", codec))):
         waves = [
             way(np.random.default_rng((config.seed, index, 90 + number)), waveform(entry, config), entry.label)
             for index, entry in enumerate(sounds.entries)
         ]
-        out[name] = (Sounds(sounds.entries, sounds.labels, MapPool(maps_of(waves, clean[:, 0])[:, None])), whole)
+        maps, heard = maps_of(waves)
+        out[name] = (Sounds(sounds.entries, sounds.labels, MapPool(maps)), heard)
         trial.say(f"{name} versions")
     struck = {label for members in config.drums.values() for label in members}
     rows = [i for i, entry in enumerate(sounds.entries) if entry.label in struck]
@@ -42,8 +42,8 @@ def versions(trial, sounds: Sounds) -> dict[str, tuple[Sounds, np.ndarray]]:
     cut: list[np.ndarray | None] = [None] * len(sounds.entries)
     for number, index in enumerate(rows):
         cut[index] = found[number]
-    drums = np.array([wave is not None for wave in cut])
-    out["separated"] = (Sounds(sounds.entries, sounds.labels, MapPool(maps_of(cut, clean[:, 0])[:, None])), drums)
+    maps, heard = maps_of(cut)
+    out["separated"] = (Sounds(sounds.entries, sounds.labels, MapPool(maps)), heard)
     trial.say("separated versions")
     return out
 

@@ -74,15 +74,17 @@ def variant_maps(sounds: Sounds, config: ClassifierConfig, cache: Path) -> Sound
     return Sounds(sounds.entries, sounds.labels, MapPool(maps))
 
 
-def maps_of(waves: Sequence[np.ndarray | None], fallback: torch.Tensor) -> torch.Tensor:
-    """Give maps of waves at the encoder's rate; where there is nothing to hear, those of `fallback`."""
-    front_end, out = FrontEnd().eval(), fallback.clone()
+def maps_of(waves: Sequence[np.ndarray | None]) -> tuple[torch.Tensor, np.ndarray]:
+    """Give maps of waves at the encoder's rate, and a mask of those in which there is anything to hear."""
+    front_end, heard = FrontEnd().eval(), np.zeros(len(waves), bool)
+    out = torch.zeros((len(waves), 1, BANDS, STEPS), dtype=torch.float16)
     for index, wave in enumerate(waves):
         ready = None if wave is None else prepare(wave, RATE)
         if ready is not None:
             with torch.inference_mode():
-                out[index] = front_end(torch.from_numpy(ready)[None])[0].half()
-    return out
+                out[index, 0] = front_end(torch.from_numpy(ready)[None])[0].half()
+            heard[index] = True
+    return out, heard
 
 
 def noise(power: torch.Tensor, g: torch.Generator) -> torch.Tensor:

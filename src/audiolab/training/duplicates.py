@@ -32,7 +32,7 @@ __all__ = ["Duplicates", "Pair", "agreement", "check_content", "find_duplicates"
 
 Floats = NDArray[np.float32]
 
-_VERSION = 1
+_VERSION = 2
 _RATE = 16_000
 _LENGTH = 1 << 14
 _PROFILE = np.geomspace(40, 7600, 41)
@@ -44,7 +44,7 @@ _SAME, _SAME_PLAIN = 0.85, 0.97
 """Correlation that all bands but one have to reach; the second where a sound is plain: two takes of a drum machine's
 tom are nearly one decaying sine. A sound is plain if its energy lies in fewer than `_PLAIN` independent components,
 unless it fills `_FULL` bands and none of them is under `_WORST`."""
-_PLAIN, _FULL, _WORST = 30.0, 5, 0.45
+_PLAIN, _FULL, _WORST = 30.0, 5, 0.6
 _INSIDE, _LEAST = 0.8, 0.15
 """Of the energies of two copies, the part that overlaps: of one nearly all, of the other a little."""
 _SHORTEST = _RATE // 50
@@ -106,6 +106,8 @@ class _Wave:
     samples: Floats
     """Padded to `_LENGTH`."""
     length: int
+    lead: int
+    """Frames before its onset: what a trimmed copy has not got."""
 
 
 def find_duplicates(
@@ -173,10 +175,10 @@ def _listen_all(entries: Sequence[Entry], progress: Progress) -> tuple[list[_Wav
                 continue
             if not heard:
                 left_out.append(f"{entry.path.name!r} holds nothing to hear")
-            for x in heard:
+            for x, lead in heard:
                 samples = np.zeros(_LENGTH, np.float32)
                 samples[: x.size] = x
-                waves.append(_Wave(index, samples, x.size))
+                waves.append(_Wave(index, samples, x.size, lead))
         progress(index + 1, len(entries))
     return waves, left_out
 
@@ -197,13 +199,14 @@ def _channels(path: Path) -> list[Floats]:
     return [soxr.resample(x, rate, _RATE, quality="HQ") if rate != _RATE else x for x in parts]
 
 
-def _from_onset(x: Floats) -> Floats | None:
+def _from_onset(x: Floats) -> tuple[Floats, int] | None:
     peak = float(np.abs(x).max(initial=0.0))
     if peak < 3e-5:
         return None
-    start = max(0, int(np.argmax(np.abs(x) >= peak * 10 ** (-35 / 20))) - _RATE // 500)
+    onset = int(np.argmax(np.abs(x) >= peak * 10 ** (-35 / 20)))
+    start = max(0, onset - _RATE // 500)
     part = x[start : start + _LENGTH] / np.float32(peak)
-    return part if part.size >= _SHORTEST // 4 else None
+    return (part, onset - start) if part.size >= _SHORTEST // 4 else None
 
 
 def _candidates(waves: Sequence[_Wave]) -> list[tuple[int, int]]:
@@ -268,6 +271,8 @@ class _Verifier:
         if common == 0 or abs(product[place]) < _PROMISING * common:
             return 0.0, lag
         i, j = max(lag, 0), max(-lag, 0)
+        skip = max(0, self._waves[a].lead - i, self._waves[b].lead - j)
+        i, j = i + skip, j + skip
         n = min(self._waves[a].length - i, self._waves[b].length - j)
         if n < _SHORTEST:
             return 0.0, lag
