@@ -129,7 +129,7 @@ def make_trainer(config: ClassifierConfig, *, callbacks: Sequence[Any] = (), **o
     quieten()
     ours: dict[str, Any] = {
         "accelerator": "auto", "devices": 1, "enable_progress_bar": False,
-        "enable_model_summary": False, "num_sanity_val_steps": 0, "log_every_n_steps": 20,
+        "enable_model_summary": False, "num_sanity_val_steps": 0, "log_every_n_steps": min(20, config.training.batches),
     }  # fmt: skip
     given = {name: value for name, value in config.trainer.items() if value is not None}
     try:
