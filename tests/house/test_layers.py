@@ -12,7 +12,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-DOORS = ("Library", "Audio", "Recipe", "process", "show", "export", "settings", "Run", "similar", "duplicates", "takes")
+DOORS = (
+    "Library", "Audio", "Recipe", "process", "show", "export", "settings", "Run", "similar", "duplicates", "takes",
+    "uncertain", "teach", "retag",
+)  # fmt: skip
 
 
 def _fresh(code: str) -> subprocess.CompletedProcess[str]:

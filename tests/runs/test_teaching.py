@@ -16,7 +16,7 @@ from audiolab.library import Library
 from audiolab.runs import teach
 from audiolab.runs.labelled import labelled
 from audiolab.stages.classification import get_encoder, get_head
-from audiolab.stages.classification.shelf import current, entries
+from audiolab.stages.classification.shelf import current, entries, put
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,8 @@ def test_a_query_and_a_library_without_tags(library):
     tag_all(library)
     song = sorted(library.songs, key=lambda found: found.name)[0]
     taught = teach(library, f"song:{song.id}", mlflow=False)
-    assert sum(taught.report.counts.values()) == len(HITS)
+    assert sum(taught.report.counts.values()) == len(HITS) - 1
+    assert "clonk (1): a new label needs 2 examples" in taught.report.left_out
     assert taught.report.scored == 0
     assert "nothing can be said of other songs" in str(taught)
     assert any("outside the query" in line for line in taught.report.left_out)
@@ -163,6 +164,8 @@ def test_a_damaged_model_on_the_way_is_an_error_not_another_head(library):
 
 def test_mlflow_keeps_every_version(library):
     mlflow = pytest.importorskip("mlflow")
+    from audiolab.training.registry import promote
+
     tag_all(library)
     taught = teach(library, name="first")
     again = teach(library, "label:kick,snare", name="second")
@@ -179,6 +182,9 @@ def test_mlflow_keeps_every_version(library):
     [head] = home.joinpath("artifacts").rglob(f"{run.info.run_id}/**/head.npz")
     assert head.read_bytes() == get_head_bytes(taught)
     assert (head.parent / "labels.json").is_file()
+    assert put(head.parent, name="from mlflow").id == taught.entry.id  # it is a model's folder
+    promote("audiolab-head/1")
+    assert current().id == taught.entry.id
     version = client.get_model_version("audiolab-head", "1")
     assert version.run_id == run.info.run_id
     assert version.tags["name"] == "first"

@@ -45,7 +45,7 @@ def test_the_score_is_the_weighted_mean_of_the_aspects(seed, timbre, envelope, p
         total += weights.shares.get(name, 0.0) * closeness
     known = np.ones(60, bool) if set(weights.shares) == {"timbre"} else space.described.copy()
     known[row] = False
-    assert np.allclose(hits.scores, np.sort(total[known])[::-1][:15], atol=1e-9)
+    assert np.allclose(hits.scores, np.sort(total[known])[::-1][:15], atol=1e-5)
     assert known[hits.rows].all()
 
 

@@ -103,6 +103,7 @@ def main() -> None:
         _remake,
         _runs,
         _similar,
+        _teach,
         _tools,
         _train,
     )

@@ -33,6 +33,7 @@ from audiolab.library.models import (
 )
 from audiolab.library.ops import note
 from audiolab.library.store import touch
+from audiolab.library.vectors import mark_written
 
 if TYPE_CHECKING:
     from audiolab.library.library import Library
@@ -282,6 +283,7 @@ def _remove_rows(session: Session, sounds: set[str], results: set[str]) -> None:
     for part in chunks(sounds):
         session.execute(delete(SoundRow).where(SoundRow.id.in_(part)))  # its card goes with it
     session.expire_all()
+    mark_written(session, "purge")
     for part in chunks(parents):
         refresh_facts(session, session.scalars(select(SoundRow).where(SoundRow.id.in_(part))).all())
     for parent in sorted(parents):

@@ -24,7 +24,7 @@ from audiolab.library.derived import chunks, visible
 from audiolab.library.models import MetaRow, SoundRow, VectorRow
 from audiolab.library.store import Store
 
-__all__ = ["MEASURED", "KeptVectors", "kept_vectors", "mark_written", "read_vectors", "stamp_of", "vector_counts"]
+__all__ = ["MEASURED", "KeptVectors", "kept_vectors", "mark_written", "read_vectors", "vector_counts", "written_mark"]
 
 MEASURED = "0" * 16
 """Begins the name of what was measured and is no embedding, where an encoder's hash stands."""
@@ -59,11 +59,18 @@ def vector_counts(session: Session) -> dict[str, int]:
     return dict(session.execute(rows.group_by(VectorRow.encoder)).all())
 
 
-def mark_written(session: Session, result_key: str) -> None:
-    """Note that vectors were written, in the transaction that writes them: copies made before are no longer used."""
+def mark_written(session: Session, by: str) -> None:
+    """Note that vectors were written or removed, in the transaction that does it; `by` is the result, or a word."""
     row = session.get(MetaRow, _META)
     changes = 0 if row is None else int(row.value.get("changes", 0))
-    session.merge(MetaRow(key=_META, value={"changes": changes + 1, "last": result_key[:16]}))
+    session.merge(MetaRow(key=_META, value={"changes": changes + 1, "last": by[:16]}))
+
+
+def written_mark(session: Session) -> str:
+    """Say what wrote vectors last: as long as this is the same, so are all vectors. One row is read."""
+    row = session.get(MetaRow, _META)
+    value = {} if row is None else row.value
+    return f"{value.get('changes', 0)}-{value.get('last', '')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +102,10 @@ class KeptVectors:
         return np.where(self.ids[places] == wanted, places, -1)
 
 
-def stamp_of(session: Session, encoder: str) -> str:
+def _stamp_of(session: Session, encoder: str) -> str:
     """Say in which state the vectors of an encoder are."""
-    row = session.get(MetaRow, _META)
-    value = {} if row is None else row.value
     count = session.scalar(select(func.count()).select_from(VectorRow).where(VectorRow.encoder == encoder)) or 0
-    return f"{encoder[:24]}-{value.get('changes', 0)}-{value.get('last', '')}-{count}"
+    return f"{encoder[:24]}-{written_mark(session)}-{count}"
 
 
 def kept_vectors(store: Store, folder: Path, encoder: str) -> KeptVectors:
@@ -112,7 +117,7 @@ def kept_vectors(store: Store, folder: Path, encoder: str) -> KeptVectors:
         If a vector in the catalog is damaged.
     """
     with store.transaction(write=False) as session:
-        stamp = stamp_of(session, encoder)
+        stamp = _stamp_of(session, encoder)
         path = folder / "vectors" / f"{stamp}.npy"
         found = _opened(path, stamp)
         if found is not None:

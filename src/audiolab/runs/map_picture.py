@@ -96,5 +96,6 @@ def write_picture(
     axes.axis("off")
     axes.legend(loc="best", fontsize="small", markerscale=2)
     with atomic_path(path) as temporary:
-        FigureCanvasAgg(figure).print_png(str(temporary))
+        FigureCanvasAgg(figure)
+        figure.savefig(temporary, format="png")
     return path

@@ -17,7 +17,7 @@ from audiolab.library.cardrows import CardRow
 from audiolab.library.derived import chunks
 from audiolab.library.search import search
 from audiolab.library.tables import html_table, seconds_text
-from audiolab.runs.points import chosen_encoder, library_space, point_of_sound, point_of_source
+from audiolab.runs.points import chosen_encoder, counts_of, library_space, point_of_sound, point_of_source
 from audiolab.similarity.index import Hits
 from audiolab.similarity.space import Point, Space, Weights
 
@@ -264,7 +264,7 @@ def _notes(library: Library, space: Space, point: Point, weights: Weights, encod
     notes = []
     if lacking := point.lacks(list(weights.shares)):
         notes.append(f"the sound has no {' and no '.join(lacking)} (silence has none), so nothing is like it")
-    others = {name: count for name, count in library.encoders().items() if name != encoder}
+    others = {name: count for name, count in counts_of(library).items() if name != encoder}
     if others:
         notes.append(
             f"{sum(others.values())} embeddings are of another encoder and were not compared; let `embed` run again"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -10,11 +11,37 @@ from numpy.typing import NDArray
 from audiolab.audio import BlockSource, require_stereo
 from audiolab.errors import CatalogError
 from audiolab.library import Library, Sound
-from audiolab.library.vectors import stamp_of
+from audiolab.library.vectors import vector_counts, written_mark
 from audiolab.similarity.index import VectorIndex
 from audiolab.similarity.space import Point, Space
 
-__all__ = ["chosen_encoder", "library_space", "point_of_sound", "point_of_source"]
+__all__ = ["chosen_encoder", "counts_of", "library_space", "point_of_sound", "point_of_source"]
+
+
+@dataclass(slots=True)
+class _Held:
+    """What is kept of an open library, as long as nobody writes vectors."""
+
+    mark: str
+    counts: dict[str, int]
+    spaces: dict[str, tuple[Space, NDArray[np.str_]]] = field(default_factory=dict)
+
+
+_held: WeakKeyDictionary[Library, _Held] = WeakKeyDictionary()
+
+
+def _now(library: Library) -> _Held:
+    with library.store.transaction(write=False) as session:
+        mark = written_mark(session)
+        held = _held.get(library)
+        if held is None or held.mark != mark:
+            held = _held[library] = _Held(mark, vector_counts(session))
+    return held
+
+
+def counts_of(library: Library) -> dict[str, int]:
+    """Count the embeddings of each encoder, like `lib.encoders()`, but only when vectors were written."""
+    return _now(library).counts
 
 
 def chosen_encoder(library: Library, sound_id: str | None = None) -> str:
@@ -27,7 +54,7 @@ def chosen_encoder(library: Library, sound_id: str | None = None) -> str:
     """
     from audiolab.stages.classification.encoder import get_encoder
 
-    current, counts = get_encoder().sha256, library.encoders()
+    current, counts = get_encoder().sha256, counts_of(library)
     if counts.get(current):
         return current
     if sound_id is not None:
@@ -42,19 +69,13 @@ def chosen_encoder(library: Library, sound_id: str | None = None) -> str:
     )
 
 
-_spaces: WeakKeyDictionary[Library, dict[str, tuple[str, Space, NDArray[np.str_]]]] = WeakKeyDictionary()
-
-
 def library_space(library: Library, encoder: str) -> tuple[Space, NDArray[np.str_]]:
     """Give all embedded sounds of a library, with those in the trash, and their ids; kept until vectors change."""
     from audiolab.stages.analysis.aspects import ASPECTS, envelope_features, pitch_features
 
-    known = _spaces.setdefault(library, {})
-    with library.store.transaction(write=False) as session:
-        stamp = f"{stamp_of(session, encoder)}|{stamp_of(session, ASPECTS)}"
-    held = known.get(encoder)
-    if held is not None and held[0] == stamp:
-        return held[1], held[2]
+    held = _now(library)
+    if encoder in held.spaces:
+        return held.spaces[encoder]
     kept, measured = library.kept_vectors(encoder), library.kept_vectors(ASPECTS)
     ids = kept.ids
     index = VectorIndex(kept.values, ids, saved=kept.path.with_suffix(".usearch"))  # type: ignore[arg-type]
@@ -66,7 +87,7 @@ def library_space(library: Library, encoder: str) -> tuple[Space, NDArray[np.str
         aspects[have] = measured.values[rows[have]]
         described = have & (aspects[:, 0] > 0)
     space = Space(index, envelope_features(aspects), pitch_features(aspects), described)
-    known[encoder] = (f"{kept.stamp}|{measured.stamp}", space, ids)
+    held.spaces[encoder] = space, ids
     return space, ids
 
 

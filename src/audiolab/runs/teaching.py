@@ -19,6 +19,7 @@ from audiolab.runs.labelled import LabelledSounds, labelled_sounds
 from audiolab.stages.base import Progress, no_progress
 from audiolab.stages.classification.choosing import Model, find_model
 from audiolab.stages.classification.head import get_head
+from audiolab.stages.classification.model_files import HEAD, INDEX
 from audiolab.stages.classification.shelf import ModelEntry, put, roll_back, set_current
 
 if TYPE_CHECKING:
@@ -217,12 +218,14 @@ def _log(name: str, head: bytes, base: Model, report: HeadReport, origin: Mappin
         for key, value in numbers.items():
             client.log_metric(identity, key, float(value))
         with tempfile.TemporaryDirectory() as folder:
-            (Path(folder) / "head.npz").write_bytes(head)
+            (Path(folder) / HEAD).write_bytes(head)
+            index = {"sha256": {HEAD: hashlib.sha256(head).hexdigest()}, "encoder": base.encoder}
+            (Path(folder) / INDEX).write_text(json.dumps(index, indent=1), encoding="utf-8")
             (Path(folder) / "report.json").write_text(json.dumps(report.to_dict(), indent=1), encoding="utf-8")
             told = {"counts": report.counts, "new": list(report.new_labels)}
             (Path(folder) / "labels.json").write_text(json.dumps(told, indent=1), encoding="utf-8")
-            client.log_artifacts(identity, folder, "head")
-        version = _register(client, identity, name)
+            client.log_artifacts(identity, folder, "model")
+        version = _register(client, identity, {"name": name, f"sha256.{HEAD}": hashlib.sha256(head).hexdigest()})
     except BaseException:
         client.set_terminated(identity, "FAILED")
         raise
@@ -230,7 +233,8 @@ def _log(name: str, head: bytes, base: Model, report: HeadReport, origin: Mappin
     return {"run": identity, "model": REGISTERED, "version": version}
 
 
-def _register(client: Any, run: str, name: str) -> str:
+def _register(client: Any, run: str, tags: dict[str, str]) -> str:
+    """Make the logged folder a version; its tags keep the hash of the head, so that `promote` can trust it."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -238,8 +242,8 @@ def _register(client: Any, run: str, name: str) -> str:
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    source = f"{client.get_run(run).info.artifact_uri}/head"
-    return str(client.create_model_version(REGISTERED, source, run_id=run, tags={"name": name}).version)
+    source = f"{client.get_run(run).info.artifact_uri}/model"
+    return str(client.create_model_version(REGISTERED, source, run_id=run, tags=tags).version)
 
 
 def _client() -> tuple[Any, str]:

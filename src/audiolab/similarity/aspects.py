@@ -1,6 +1,7 @@
 """How alike two sounds are in one respect: in how they rise and fall, and in their pitch.
 
-Conventions: closeness runs from 0 (nothing in common) to 1 (the same). One sound is compared with many at once.
+Conventions: closeness runs from 0 (nothing in common) to 1 (the same). One sound is compared with many at once,
+in the precision in which it is given.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _HEIGHT = 12.0
 _CLASS_SHARE = 0.7
 
 
-def envelope_closeness(query: Array, others: Array) -> NDArray[np.float64]:
+def envelope_closeness(query: Array, others: Array) -> Array:
     """Compare courses of energy.
 
     Parameters
@@ -35,11 +36,11 @@ def envelope_closeness(query: Array, others: Array) -> NDArray[np.float64]:
     ndarray [shape=(n,)]
         exp(-d^2 / 2) of the Euclidean distance d.
     """
-    apart = np.asarray(others, np.float64) - np.asarray(query, np.float64)
+    apart = others - query
     return np.asarray(np.exp(-0.5 * np.einsum("ij,ij->i", apart, apart)))
 
 
-def pitch_closeness(query: Array, others: Array) -> NDArray[np.float64]:
+def pitch_closeness(query: Array, others: Array) -> Array:
     """Compare pitches.
 
     Parameters
@@ -57,8 +58,8 @@ def pitch_closeness(query: Array, others: Array) -> NDArray[np.float64]:
         sound with pitch is unlike one without.
     """
     note, sure = float(query[0]), float(np.clip(query[1], 0, 1))
-    theirs = np.clip(np.asarray(others[:, 1], np.float64), 0, 1)
-    apart = np.asarray(others[:, 0], np.float64) - note
+    theirs = np.clip(others[:, 1], 0, 1)
+    apart = others[:, 0] - note
     around = np.abs((apart + 6.0) % 12.0 - 6.0) / _SEMITONE
     same = _CLASS_SHARE * np.exp(-0.5 * around**2) + (1 - _CLASS_SHARE) * np.exp(-np.abs(apart) / _HEIGHT)
     return np.asarray(sure * theirs * same + (1 - sure) * (1 - theirs))

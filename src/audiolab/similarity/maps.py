@@ -166,8 +166,8 @@ def _umap(vectors: Matrix, seed: int, progress: Callable[[float], None]) -> Matr
     distances = np.maximum(1.0 - scores, 0.0)
     # umap takes the first neighbour for the point itself, even where another is the same.
     for row in np.flatnonzero(places[:, 0] != own):
-        at = np.flatnonzero(places[row] == own[row])
-        at = int(at[0]) if len(at) else _NEIGHBOURS
+        found = np.flatnonzero(places[row] == own[row])
+        at = int(found[0]) if len(found) else _NEIGHBOURS
         places[row, 1 : at + 1] = places[row, :at]
         distances[row, 1 : at + 1] = distances[row, :at]
         places[row, 0], distances[row, 0] = own[row], 0.0

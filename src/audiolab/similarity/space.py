@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from audiolab.similarity.index import Hits, VectorIndex, exact_scores
 
 __all__ = ["ASPECT_NAMES", "Point", "Space", "Weights"]
 
+_SLACK = 1e-4
+"""More than float32 is off; who comes so near to the last place is computed anew."""
 ASPECT_NAMES = ("timbre", "envelope", "pitch")
 Array = NDArray[np.float32]
 
@@ -102,28 +105,38 @@ class Space:
         rows = np.flatnonzero(mask)
         if not len(rows) or n <= 0:
             return Hits(np.zeros(0, np.int64), np.zeros(0))
-        total = np.zeros(len(rows))
-        whole = len(rows) == len(self.index)
+        # A rough score first; who may be among the nearest is computed anew, in the same way on every machine. Where
+        # many are asked about, it costs less to score all than to copy those.
+        some = rows if len(rows) < len(self.index) // 4 else None
+        total = self._others(point, some, shares)
         if "timbre" in shares:
-            # A rough product first; who may be among the nearest is computed anew, in the same way on every machine.
-            vectors = self.index.vectors if whole else self.index.vectors[rows]
-            total += shares["timbre"] * (vectors @ point.vector)
-        total += self._others(point, None if whole else rows, shares)
+            vectors = self.index.vectors if some is None else self.index.vectors[some]
+            total = total + shares["timbre"] * (vectors @ point.vector)
+        if some is None:
+            total = total[rows]
         keep = min(len(rows), n)
         last = np.partition(total, len(total) - keep)[len(total) - keep]
-        rows = rows[total >= last - 2e-5]
-        exact = self._others(point, rows, shares)
+        rows = rows[total >= last - _SLACK]
+        exact = self._others(point, rows, shares, np.float64)
         if "timbre" in shares:
             exact = exact + shares["timbre"] * exact_scores(self.index.vectors[rows], point.vector)
         order = np.lexsort((self.index.rank[rows], -exact))[:n]
-        return Hits(rows[order], exact[order])
+        return Hits(rows[order], np.asarray(exact[order], np.float64))
 
-    def _others(self, point: Point, rows: NDArray[np.int64] | None, shares: Mapping[str, float]) -> NDArray[np.float64]:
-        found = np.zeros(len(self.index) if rows is None else len(rows))
+    def _others(
+        self,
+        point: Point,
+        rows: NDArray[np.int64] | None,
+        shares: Mapping[str, float],
+        precision: type[np.floating[Any]] = np.float32,
+    ) -> NDArray[np.floating[Any]]:
+        """Give the weighted closeness in all aspects but timbre."""
+        found = np.zeros(len(self.index) if rows is None else len(rows), precision)
         for name, closeness in (("envelope", envelope_closeness), ("pitch", pitch_closeness)):
             features, own = getattr(self, name), getattr(point, name)
             if name in shares:
-                found += shares[name] * closeness(own, features if rows is None else features[rows])
+                chosen = features if rows is None else features[rows]
+                found += shares[name] * closeness(own.astype(precision), chosen.astype(precision, copy=False))
         return found
 
     def why(self, point: Point, rows: Sequence[int]) -> list[dict[str, float]]:
@@ -132,7 +145,7 @@ class Space:
         found: list[dict[str, float]] = [{} for _ in rows]
         if not len(places):
             return found
-        given = {"timbre": exact_scores(self.index.vectors[places], point.vector)}
+        given: dict[str, NDArray[np.floating[Any]]] = {"timbre": exact_scores(self.index.vectors[places], point.vector)}
         if self.envelope is not None and point.envelope is not None:
             given["envelope"] = envelope_closeness(point.envelope, self.envelope[places])
         if self.pitch is not None and point.pitch is not None:

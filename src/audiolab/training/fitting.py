@@ -111,7 +111,8 @@ def _go_on(trainer: Any, module: ClassifierModule, data: SoundData, state: Path)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, ValueError, KeyError) as error:
         first = str(error).split("\n", 1)[0]
         raise ModelError(f"checkpoint {str(state)!r} is damaged or not of audiolab; remove it ({first})") from None
-    if not isinstance(kept, dict) or kept.get("hyper_parameters") != dict(module.hparams):
+    told = kept.get("hyper_parameters") if isinstance(kept, dict) else None
+    if not isinstance(told, dict) or any(told.get(name, value) != value for name, value in module.hparams.items()):
         raise ModelError(f"checkpoint {str(state)!r} is of another configuration; remove it")
     log.info("going on after epoch %s", kept.get("epoch", -1) + 1)
     trainer.fit(module, datamodule=data, ckpt_path=str(state), weights_only=True)

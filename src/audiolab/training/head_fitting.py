@@ -40,6 +40,8 @@ class HeadSettings:
     """Penalty on leaving the given head: one example moves a logit of a sound of its kind by about 1 / hold at most."""
     hold_new: float = 0.1
     """The same for weights of new labels, which begin at nothing worth holding on to."""
+    few: float = 50.0
+    """With fewer examples the given head holds the stronger in proportion: five tags are no reason to forget."""
     shrink: float = 0.1
     """Share of the mean variance added to that of each direction before whitening; large: no whitening."""
     keep: float = 0.3
@@ -294,6 +296,8 @@ def _fit(x: Array, truth: NDArray[np.int64], sure: Array, prior: _Prior) -> tupl
     given = x @ prior.weight + prior.bias
     data = (x - prior.metric.centre) @ prior.metric.map
     rows, shape = np.arange(len(data)), prior.weight.shape
+    hold = prior.hold.copy()
+    hold[:known] *= max(1.0, prior.settings.few / max(1, len(truth)))
 
     def loss(flat: Array) -> tuple[float, Array]:
         moved = flat.reshape(shape[0] + 1, shape[1])
@@ -305,8 +309,8 @@ def _fit(x: Array, truth: NDArray[np.int64], sure: Array, prior: _Prior) -> tupl
         p /= total
         p[rows, target] -= 1.0
         p *= weights[:, None]
-        gradient = np.concatenate([data.T @ p, p.sum(axis=0, keepdims=True)]) + prior.hold * moved
-        return value + 0.5 * float((prior.hold * moved**2).sum()), gradient.ravel()
+        gradient = np.concatenate([data.T @ p, p.sum(axis=0, keepdims=True)]) + hold * moved
+        return value + 0.5 * float((hold * moved**2).sum()), gradient.ravel()
 
     start = np.zeros((shape[0] + 1) * shape[1])
     found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 300, "gtol": 1e-4, "ftol": 1e-9})

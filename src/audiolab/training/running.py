@@ -112,7 +112,10 @@ class Final:
 
 def run_key(config: ClassifierConfig, digest: str) -> str:
     """Name the folder of intermediate results by what they depend on, but for the code."""
-    told = config.model_dump_json(exclude={"unknown", "loops"})
+    without: dict[str, Any] = {"unknown": True, "loops": True}
+    if not config.training.teachers:  # then a run is what it was before there were teachers
+        without["training"] = {"teachers", "distill"}
+    told = config.model_dump_json(exclude=without)
     return hashlib.sha256((told + digest).encode()).hexdigest()[:12]
 
 
@@ -188,7 +191,7 @@ def _fits(path: Path, tests: dict[str, Sounds]) -> bool:
 
 
 def _join(parts: Sequence[tuple[Sounds, dict[str, Any]]]) -> dict[str, Any]:
-    joined = {key: np.concatenate([arrays[key] for _, arrays in parts]) for key in parts[0][1]}
+    joined: dict[str, Any] = {key: np.concatenate([arrays[key] for _, arrays in parts]) for key in parts[0][1]}
     joined["truth"] = np.concatenate([sounds.labels for sounds, _ in parts])
     joined["sources"] = np.array([entry.source for sounds, _ in parts for entry in sounds.entries])
     joined["entries"] = tuple(entry for sounds, _ in parts for entry in sounds.entries)
