@@ -13,7 +13,8 @@ import pytest
 
 from audiolab.training.manifest import read_labelled
 from audiolab.training.practice import practice_set
-from audiolab.training.trials import difference
+from audiolab.training.settings import load_config
+from audiolab.training.trials import begin, difference
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -42,6 +43,17 @@ def test_differences_have_an_interval_over_sources():
     assert gain == pytest.approx(0.1)
     assert low <= gain
     assert high > 0.2
+
+
+def test_settings_are_those_of_the_bench_but_for_what_differs(tmp_path: Path, capsys):
+    run = str(ROOT / "experiments" / "splits" / "run.py")
+    for name, folds in (("config.yaml", 3), ("gpu.yaml", 4)):
+        trial = begin(run, ["--data", str(tmp_path), "--config", name, "--threads", "1"])
+        assert trial.config.folds == folds
+        assert trial.config.labels == load_config("default").labels
+    with pytest.raises(SystemExit):
+        begin(run, ["--data", str(tmp_path / "none")])
+    assert "none' does not exist" in capsys.readouterr().err
 
 
 @pytest.mark.slow

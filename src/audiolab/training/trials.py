@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 
 from audiolab.audio import atomic_path
 from audiolab.config import find_config, shipped_folder
-from audiolab.errors import ParameterError
 from audiolab.training.data import Sounds, collect, rendered_entries
 from audiolab.training.duplicates import Duplicates, find_duplicates
 from audiolab.training.fitting import fit, judge
@@ -106,7 +105,7 @@ def begin(file: str, arguments: Sequence[str] | None = None) -> Trial:
         layout = _merged(layout, _QUICK)
         data = practice_set(options.work / "quick" / "sounds", sources=4, each=3)
     elif not data.exists():
-        raise ParameterError(f"{str(data)!r} does not exist: say --data DIR, or --quick to try it on rendered sounds")
+        parser.error(f"{str(data)!r} does not exist: say --data DIR, or --quick to try it on rendered sounds")
     config = from_layout(layout, options.config)
     return Trial(folder.name, folder, options.work, data, config, own, options.quick, options.mlflow)
 
