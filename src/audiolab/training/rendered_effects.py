@@ -121,7 +121,7 @@ def scratch(rng: Rng) -> Sound:
     t = clock(log_between(rng, 0.15, 1.0))
     speed = np.sin(2 * np.pi * (between(rng, 1.5, 9) * t + rng.random())) * between(rng, 0.7, 2.5)
     place = np.clip(0.3 * source.size + np.cumsum(speed), 0, source.size - 1)
-    return np.interp(place, np.arange(source.size), source) * np.minimum(1, np.abs(speed) * 4)
+    return np.asarray(np.interp(place, np.arange(source.size), source) * np.minimum(1, np.abs(speed) * 4))
 
 
 def backwards(rng: Rng) -> Sound:
@@ -137,7 +137,7 @@ def stretched(rng: Rng) -> Sound:
     if chance(rng, 0.4):
         steps = 2 ** between(rng, 2, 5)
         out = np.round(out / (np.abs(out).max() + 1e-9) * steps) / steps
-    return out
+    return np.asarray(out)
 
 
 def _some(rng: Rng) -> Sound:
