@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -86,17 +87,32 @@ def embed_sources(
     sources: Sequence[BlockSource], encoder: Encoder, *, downmix: bool = False, progress: Progress = no_progress,
     kinds: bool = True,
 ) -> Iterator[tuple[NDArray[np.float32], list[Kind]]]:  # fmt: skip
-    """Yield embeddings (and kinds, if wanted) batch by batch, so that memory does not grow with the sounds."""
-    for start in range(0, len(sources), BATCH):
+    """Yield embeddings (and kinds, if wanted) batch by batch, so that memory does not grow with the sounds.
+
+    While the encoder works on one batch, a second thread reads and prepares the next.
+    """
+    starts = range(0, len(sources), BATCH)
+    if not starts:
+        return
+
+    def hear(start: int) -> tuple[list[NDArray[np.float32] | None], list[Kind]]:
         prepared, found = [], []
         for source in sources[start : start + BATCH]:
             heard = listen(require_stereo(source, downmix=downmix))
             prepared.append(prepare(heard.mono, heard.sample_rate))
             if kinds:
                 found.append(one_shot_or_loop(heard))
-        vectors = encoder(prepared)
-        progress(min(start + BATCH, len(sources)), len(sources))
-        yield vectors, found
+        return prepared, found
+
+    with ThreadPoolExecutor(1, thread_name_prefix="hearing") as pool:
+        coming = pool.submit(hear, 0)
+        for start in starts:
+            prepared, found = coming.result()
+            if start + BATCH < len(sources):
+                coming = pool.submit(hear, start + BATCH)
+            vectors = encoder(prepared)
+            progress(min(start + BATCH, len(sources)), len(sources))
+            yield vectors, found
 
 
 def _with_kinds(
