@@ -62,7 +62,7 @@ def fit(
     checkpoint : path, optional
         File that keeps the state after every epoch, so that a training that was stopped can go on.
     resume : bool
-        Go on from that file if it is there. Batches and dropout depend on seed and epoch alone, so the weights
+        Go on from that file if it is there. Batches and dropout depend on seed, epoch and step alone, so the weights
         become the same as without the stop.
     teachers : sequence of ClassifierModule
         Trained networks whose answers are a part of the targets; they must not have heard what is held out.
@@ -169,13 +169,16 @@ def _parser() -> Any:
 
 
 class _Seed(lightning.Callback):
-    """Dropout of an epoch depends on the seed and the epoch alone."""
+    """Dropout of a step depends on the seed and the step alone.
+
+    Not at the beginning of an epoch: Lightning leaves that hook out in the first epoch after going on.
+    """
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
 
-    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
-        torch.manual_seed(self.seed * 1000 + trainer.current_epoch)
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        torch.manual_seed(self.seed * 1_000_003 + trainer.global_step)
 
 
 class _Say(lightning.Callback):
