@@ -31,15 +31,15 @@ CYMBAL = "cymbal"
 """The classifier's one class for crash and ride; its labels tell them apart."""
 
 DRUM_THRESHOLDS: Mapping[str, float] = {
-    "kick": 0.39,
-    "snare": 0.44,
-    "clap": 0.16,
-    "rim": 0.29,
-    "closed_hat": 0.31,
-    "open_hat": 0.29,
-    "cymbal": 0.28,
+    "kick": 0.33,
+    "snare": 0.31,
+    "clap": 0.15,
+    "rim": 0.3,
+    "closed_hat": 0.35,
+    "open_hat": 0.31,
+    "cymbal": 0.24,
     "tom": 0.35,
-    "percussion": 0.3,
+    "percussion": 0.37,
 }
 """Least probability of each class at an onset: the best F on rendered loops whose sounds the head had not heard
 (`python -m audiolab.training.drum_head`, which writes them into the model's scores.json as `drum_loops`)."""
