@@ -113,7 +113,7 @@ def test_wrong_templates_are_refused_with_the_fields(template: str) -> None:
 
 
 def test_the_message_lists_the_fields() -> None:
-    with pytest.raises(ParameterError, match=r"tempo.*fields are: song, stem, label, n,"):
+    with pytest.raises(ParameterError, match=r"tempo.*fields are: song, stem, label, take, n,"):
         Template("{tempo}_{n}")
     assert {"song", "stem", "label", "n", "bpm", "key", "root_note", "id", "confidence"} <= set(FIELDS)
 

@@ -21,7 +21,7 @@ from audiolab.training.settings import ClassifierConfig, ModelConfig
 def module() -> ClassifierModule:
     torch.manual_seed(5)
     config = ClassifierConfig(labels=("a", "b", "c"), drums={"a": ("a",)}, model=ModelConfig(width=8))
-    made = ClassifierModule(config)
+    made = ClassifierModule.of(config)
     for layer in made.modules():  # batch norms that do something
         if isinstance(layer, torch.nn.BatchNorm2d):
             layer.running_mean.uniform_(-0.2, 0.2)
