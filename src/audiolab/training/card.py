@@ -167,7 +167,7 @@ def _drum_head(scores: Mapping[str, Any], config: ClassifierConfig) -> list[str]
         f"One logistic regression a class on {loops['cuts']:,} cuts of {loops['loops']} loops, which",
         "`audiolab.training.drum_loops` plays on the same one-shots (hits over hits, tails that ring on), and on",
         "single sounds. F on loops of sources whose loops the fit did not hear (two-fold), each class from its own",
-        "probability on; these are the defaults of the stage `midi`.",
+        "probability on, where precision counted twice as much as recall; these are the defaults of the stage `midi`.",
         "",
         "| class | share of the cuts | F | from |",
         "|---|---|---|---|",

@@ -31,17 +31,17 @@ CYMBAL = "cymbal"
 """The classifier's one class for crash and ride; its labels tell them apart."""
 
 DRUM_THRESHOLDS: Mapping[str, float] = {
-    "kick": 0.33,
-    "snare": 0.31,
-    "clap": 0.15,
-    "rim": 0.3,
-    "closed_hat": 0.35,
-    "open_hat": 0.31,
-    "cymbal": 0.24,
-    "tom": 0.35,
-    "percussion": 0.37,
+    "kick": 0.61,
+    "snare": 0.63,
+    "clap": 0.18,
+    "rim": 0.4,
+    "closed_hat": 0.65,
+    "open_hat": 0.57,
+    "cymbal": 0.45,
+    "tom": 0.69,
+    "percussion": 0.57,
 }
-"""Least probability of each class at an onset: the best F on rendered loops whose sounds the head had not heard
+"""Least probability of each class at an onset: the best F0.5 on rendered loops whose sounds the head had not heard
 (`python -m audiolab.training.drum_head`, which writes them into the model's scores.json as `drum_loops`)."""
 
 _LONGEST = 0.1
