@@ -197,8 +197,9 @@ def refit(
     Returns
     -------
     dict
-        What scores.json holds as `drum_loops`: for each class F on loops of sources that the fit did not hear
-        (two-fold) from the probability on where precision, counted double, and recall were best, that probability, and the class's share of all cuts.
+        What scores.json holds as `drum_loops`: for each class the probability from which on precision, counted double,
+        and recall were best on loops of sources that the fit did not hear (two-fold), F there, and the class's share
+        of all cuts.
     """
     encoder = Encoder(read_verified("encoder.onnx", folder), get_settings().threads)
     old = load_head(read_verified("head.npz", folder), encoder=encoder.sha256)
