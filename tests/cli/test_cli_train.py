@@ -86,7 +86,7 @@ def test_train_evaluate_promote_classify_and_the_page_of_mlflow(home: Path):
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["model"]["current"]
     done = audiolab("classify", str(home / "sounds" / "one" / "Kicks" / "0.wav"), "--json", home=home)
-    assert {label for label, _ in json.loads(done.stdout)["top"]} == {"kick", "closed_hat", "bass"}
+    assert {label for label, _ in json.loads(done.stdout)[0]["top"]} == {"kick", "closed_hat", "bass"}
     listed = json.loads(audiolab("promote", "--list", "--json", home=home).stdout)
     assert listed["versions"][0]["aliases"] == ["champion"]
     assert listed["current"]["name"] == "classifier-1"
