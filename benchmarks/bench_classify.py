@@ -2,7 +2,7 @@
 
     python benchmarks/bench_classify.py [--shared ../shared] [--json FILE]
 
-Leave-sources-out scores need five trainings; they are made by `python -m audiolab.training` and read from the
+Leave-sources-out scores need five trainings; they are made by `audiolab train --data DATA` and read from the
 model's scores.json. Measured here: the shipped weights on sources that they never heard, beside ExtraTrees and a random
 forest trained on the same recordings; the drum head at the true onsets of real drum stems, F by class; sounds per
 second of `classify` and `embed` from memory, from files, and in a loop of single calls (medians of five rounds).

@@ -191,32 +191,28 @@ def test_any_call_that_finds_the_disk_full(
 
 def test_the_database_says_that_it_is_full(folder: Path, tmp_path: Path) -> None:
     with Library(folder) as lib:
-        fill_database(lib, tmp_path)
-
-
-def fill_database(lib: Library, tmp_path: Path) -> None:
-    sound = lib.add(wav(tmp_path / "a.wav", 1))
-    with lib.store.engine.connect() as connection:
-        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
-        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages + 2}")
-        done = 0
-        connection.close()  # back to the pool: the limit belongs to this connection
-        with pytest.raises(CatalogError, match="free some space"):  # noqa: PT012 - how many fit is not known
-            for number in range(2000):
-                sound.tag(f"{number} {'x' * 200}")
-                done += 1
-    assert len(sound.tags) == done
-    for seed in range(2, 60):
-        wav(tmp_path / "in" / f"{seed}.wav", seed)
-    report = lib.add_report(tmp_path / "in")
-    assert report.failed
-    assert all("free some space" in line.why for line in report.failed)
-    with lib.store.engine.connect() as connection:
-        connection.exec_driver_sql("PRAGMA max_page_count = 1000000")
-    assert not lib.add_report(tmp_path / "in").failed
-    sound.tag("kick")
-    assert sound.label == "kick"
-    assert lib.fsck(deep=True).clean
+        sound = lib.add(wav(tmp_path / "a.wav", 1))
+        with lib.store.engine.connect() as connection:
+            pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+            connection.exec_driver_sql(f"PRAGMA max_page_count = {pages + 2}")
+            done = 0
+            connection.close()  # back to the pool: the limit belongs to this connection
+            with pytest.raises(CatalogError, match="free some space"):  # noqa: PT012 - how many fit is not known
+                for number in range(2000):
+                    sound.tag(f"{number} {'x' * 200}")
+                    done += 1
+        assert len(sound.tags) == done
+        for seed in range(2, 60):
+            wav(tmp_path / "in" / f"{seed}.wav", seed)
+        report = lib.add_report(tmp_path / "in")
+        assert report.failed
+        assert all("free some space" in line.why for line in report.failed)
+        with lib.store.engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA max_page_count = 1000000")
+        assert not lib.add_report(tmp_path / "in").failed
+        sound.tag("kick")
+        assert sound.label == "kick"
+        assert lib.fsck(deep=True).clean
 
 
 def read_in_child(folder: Path, code: str, *, uid: int | None = None) -> str:

@@ -125,27 +125,23 @@ def hold(folder: Path, seconds: float) -> subprocess.Popen[str]:
 @pytest.mark.slow
 def test_a_database_locked_for_5_seconds(folder: Path, tmp_path: Path) -> None:
     with Library(folder) as lib:
-        wait_for_others(lib, folder, tmp_path)
-
-
-def wait_for_others(lib: Library, folder: Path, tmp_path: Path) -> None:
-    sound = lib.add(wav(tmp_path / "a.wav", 1))
-    with hold(folder, 5):
-        started = time.monotonic()
-        assert lib.query("a").ids == [sound.id]  # readers do not wait
-        assert time.monotonic() - started < 2
-        sound.tag("kick")
-        assert 3 < time.monotonic() - started < 20
-    assert sound.label == "kick"
-    with hold(folder, 5):
-        started = time.monotonic()
-        assert lib.add_report([wav(tmp_path / "b.wav", 2)]).added
-        assert 3 < time.monotonic() - started < 20
-    with hold(folder, 5):
-        started = time.monotonic()
-        with Library(folder) as another:  # opening waits only if it has something to write
-            assert len(another.query()) == 2
-        assert time.monotonic() - started < 20
+        sound = lib.add(wav(tmp_path / "a.wav", 1))
+        with hold(folder, 5):
+            started = time.monotonic()
+            assert lib.query("a").ids == [sound.id]  # readers do not wait
+            assert time.monotonic() - started < 2
+            sound.tag("kick")
+            assert 3 < time.monotonic() - started < 20
+        assert sound.label == "kick"
+        with hold(folder, 5):
+            started = time.monotonic()
+            assert lib.add_report([wav(tmp_path / "b.wav", 2)]).added
+            assert 3 < time.monotonic() - started < 20
+        with hold(folder, 5):
+            started = time.monotonic()
+            with Library(folder) as another:  # opening waits only if it has something to write
+                assert len(another.query()) == 2
+            assert time.monotonic() - started < 20
 
 
 def test_a_database_locked_for_too_long(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

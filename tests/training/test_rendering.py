@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -51,3 +54,21 @@ def test_pitch_of_rendered_sounds_fits_the_label():
 def test_unknown_labels_are_refused():
     with pytest.raises(ParameterError, match="kazoo"):
         render("kazoo", 0, 0)
+
+
+@pytest.mark.slow
+def test_maps_made_in_several_processes_are_the_same(tmp_path):
+    """From a script that does not guard its main part: processes must not run it again."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from audiolab.training import data\n"
+        "from audiolab.training.settings import ClassifierConfig\n"
+        "config = ClassifierConfig(labels=('kick', 'snare'), rendered=3)\n"
+        "entries = data.rendered_entries(config)\n"
+        "one = data.collect(entries, config, variants=2).pool.maps\n"
+        "data._MANY, data.available_cores = 1, lambda: 2\n"
+        "two = data.collect(entries, config, variants=2).pool.maps\n"
+        "print(len(one), bool((one == two).all()))\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=300, check=False)
+    assert done.stdout == "6 True\n", done.stderr

@@ -155,13 +155,10 @@ def _each(jobs: Sequence[Job]) -> Iterator[tuple[NDArray[np.float16] | None, str
     if cores < 2 or sum(job[3] for job in jobs) < _MANY:
         yield from map(_maps_of, jobs)
         return
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
+    from joblib import Parallel, delayed  # its workers do not run the caller's script again, guarded or not
 
-    with ProcessPoolExecutor(
-        cores, mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
-    ) as pool:
-        yield from pool.map(_maps_of, jobs, chunksize=16)
+    work = Parallel(n_jobs=cores, return_as="generator", batch_size=16)
+    yield from work(delayed(_maps_of)(job) for job in jobs)
 
 
 def _maps_of(job: Job) -> tuple[NDArray[np.float16] | None, str]:
