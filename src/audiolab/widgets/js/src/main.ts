@@ -1,0 +1,29 @@
+import type { Model } from "./model";
+import css from "./styles.css";
+import { type Draw, open } from "./view";
+import { drawPlayer } from "./player";
+
+const VIEWS: Record<string, Draw> = {
+  player: drawPlayer,
+};
+
+/** Draw the view that the model names; gives the function that closes it. */
+export function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
+  const name = String(model.get("_view"));
+  const draw = VIEWS[name];
+  if (!draw) {
+    el.textContent = `this bundle has no view "${name}"`;
+    return () => {};
+  }
+  addStyles(el);
+  return open(model, el, draw, name);
+}
+
+function addStyles(el: HTMLElement): void {
+  const place = el.getRootNode() instanceof ShadowRoot ? (el.getRootNode() as ShadowRoot) : document.head;
+  if (place.querySelector("style[data-audiolab]")) return;
+  const style = document.createElement("style");
+  style.setAttribute("data-audiolab", "");
+  style.textContent = css;
+  place.append(style);
+}
