@@ -55,7 +55,7 @@ class TestAdding:
     @pytest.mark.parametrize(("start", "stop"), [(-1, 5), (5, 5), (9, 4), (0, 10**9)])
     def test_spans_that_make_no_sense(self, lib: Library, drums: Sound, start: int, stop: int) -> None:
         before = state(lib)
-        with pytest.raises(ParameterError, match="lies within its frames"):
+        with pytest.raises(ParameterError, match="no part of it"):
             lib.add_slice(drums, start, stop)
         assert state(lib) == before
 

@@ -8,7 +8,7 @@ a run that cuts the old place again does not bring it back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import select
@@ -21,19 +21,17 @@ from audiolab.library.derived import BY_HAND, refresh_facts, refresh_labels
 from audiolab.library.ids import view_id
 from audiolab.library.models import DocumentRow, SoundRow
 from audiolab.library.ops import note
-from audiolab.library.overlaying import overlay, rename, require, write_document
-from audiolab.library.tags import add_tags
-from audiolab.library.text import shorten
+from audiolab.library.overlaying import overlay, require, write_document
+from audiolab.library.text import clean_json, shorten
 from audiolab.library.trash import bury, restore_rows
 
-__all__ = ["add_slice", "hand_slices", "move_slice", "remove_slices", "split_slice"]
+__all__ = ["hand_slices", "move_slice", "put_slice", "remove_slices", "split_slice"]
 
 
-def add_slice(
-    session: Session, actor: str, parent_id: str, start: int, stop: int, *, name: str | None = None,
-    label: str | None = None,
-) -> str:  # fmt: skip
-    """Cut a sample out of a sound by hand; give its id.
+def put_slice(
+    session: Session, actor: str, parent_id: str, start: int, stop: int, *, facts: Mapping[str, Any] | None = None
+) -> SoundRow:
+    """Cut a sample out of a sound by hand; give its row.
 
     Where the same frames were cut before, that sample is taken (out of the trash, if need be) and kept from now on.
 
@@ -43,8 +41,8 @@ def add_slice(
         The sound; of a sample that is itself a view, the sound that it lies in is cut.
     start, stop : int
         First frame, and the one after the last.
-    name, label : str, optional
-        What to call it, and what it is.
+    facts : mapping, optional
+        What is known about it, such as `{"word": "love"}`.
 
     Raises
     ------
@@ -54,12 +52,7 @@ def add_slice(
         If the sound is unknown or in the trash.
     """
     parent, offset = _root(session, parent_id)
-    row = _cut(session, actor, parent, start + offset, stop + offset)
-    if name is not None:
-        rename(session, actor, row.id, name)
-    if label is not None:
-        add_tags(session, actor, [row.id], label, role="label")
-    return row.id
+    return _cut(session, actor, parent, start + offset, stop + offset, facts=facts)
 
 
 def move_slice(session: Session, actor: str, sound_id: str, start: int, stop: int) -> str:
@@ -153,15 +146,21 @@ def _slice(session: Session, sound_id: str) -> tuple[SoundRow, SoundRow]:
 
 def _check(parent: SoundRow, start: int, stop: int) -> None:
     if not 0 <= start < stop <= parent.frames:
-        length = f"0 to {parent.frames} ({parent.frames / parent.sample_rate:.3f} s)"
         raise ParameterError(
-            f"a slice of {shorten(parent.name)!r} lies within its frames, {length}, and is not empty; "
-            f"frames {start} to {stop} do not: were seconds passed, or an edge moved over the other?"
+            f"{shorten(parent.name)!r} has {parent.frames} frames ({parent.frames / parent.sample_rate:.3f} s): frames "
+            f"{start} to {stop} are no part of it: were seconds passed, or an edge moved over the other?"
         )
 
 
 def _cut(
-    session: Session, actor: str, parent: SoundRow, start: int, stop: int, *, moved_from: str | None = None
+    session: Session,
+    actor: str,
+    parent: SoundRow,
+    start: int,
+    stop: int,
+    *,
+    moved_from: str | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> SoundRow:
     """Give the slice of these frames, as one by hand: a new one, or the one that was cut there before."""
     _check(parent, start, stop)
@@ -170,7 +169,7 @@ def _cut(
     body: dict[str, Any] = {"by": actor} | ({"moved_from": moved_from} if moved_from else {})
     row = session.get(SoundRow, view_id(parent.id, start, stop))
     if row is None:
-        row = _new_row(parent, start, stop)
+        row = _new_row(parent, start, stop, facts or {})
         session.add(row)
         session.flush()
         note(session, actor, "add", row.id, after={"kind": "sample", "parent": parent.id, "start": start, "stop": stop})
@@ -189,7 +188,7 @@ def _cut(
     return row
 
 
-def _new_row(parent: SoundRow, start: int, stop: int) -> SoundRow:
+def _new_row(parent: SoundRow, start: int, stop: int, facts: Mapping[str, Any]) -> SoundRow:
     return SoundRow(
         id=view_id(parent.id, start, stop),
         kind="sample",
@@ -204,7 +203,7 @@ def _new_row(parent: SoundRow, start: int, stop: int) -> SoundRow:
         song_id=parent.id if parent.kind == "song" else parent.song_id,
         duration=(stop - start) / parent.sample_rate,
         facts={},
-        made_facts={},
+        made_facts=clean_json(dict(facts)),
         current=parent.current,
         added_at=utc_now(),
     )

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 from audiolab.audio import Frames, Seconds
-from audiolab.library import hand_slices, onset_marks
+from audiolab.library import hand_slices, handcuts, onset_marks
+from audiolab.library.handcuts import HandCut
 from audiolab.library.lists import SoundList
 from audiolab.library.sounds import Sound, Sounds, ids_of
 from audiolab.library.store import Store
@@ -38,7 +39,7 @@ class Handwork:
         start, stop : int
             First frame, and the one after the last. `Sound.cut` takes seconds.
         name, label : str, optional
-            What to call it, and what it is.
+            What to call it, and what it is. `Library.cut` makes many at once.
 
         Raises
         ------
@@ -47,7 +48,8 @@ class Handwork:
         """
         (parent_id,) = ids_of(parent)
         with self.store.transaction() as session:
-            made = hand_slices.add_slice(session, self.actor, parent_id, start, stop, name=name, label=label)
+            cut = HandCut(start, stop, name or "")
+            (made,) = handcuts.cut_by_hand(session, self.actor, parent_id, [cut], label=label)
         return self._sound(made)
 
     def move_slice(self, sound: Sound | str, start: Frames, stop: Frames) -> Sound:
