@@ -1,9 +1,11 @@
+import { drawMixer } from "./mixer";
 import type { Model } from "./model";
 import css from "./styles.css";
 import { type Draw, open } from "./view";
 import { drawPlayer } from "./player";
 
 const VIEWS: Record<string, Draw> = {
+  mixer: drawMixer,
   player: drawPlayer,
 };
 
