@@ -11,12 +11,14 @@ from base64 import b64encode
 from collections.abc import Sequence
 from html import escape
 
+import numpy as np
+
 from audiolab.audio import BlockSource, View, to_frames
 from audiolab.errors import ParameterError
 from audiolab.library import Sound
 from audiolab.widgets.drawings import svg_image, svg_waveform
 from audiolab.widgets.html import Html
-from audiolab.widgets.outlines import Outline, outline_of, rough_outline
+from audiolab.widgets.outlines import outline_of, rough_outline
 from audiolab.widgets.preview import preview_mp3
 
 __all__ = ["STATIC_LIMIT", "standing_html", "standing_sound"]
@@ -67,9 +69,11 @@ def standing_sound(
         Times to mark in the picture.
     """
     source = sound.source() if isinstance(sound, Sound) else sound
-    outline: Outline = outline_of(sound, wait=False) or rough_outline(source)
     duration = source.frames / source.sample_rate
-    values = outline.between(source, 0, source.frames, max(1, min(width // 2, source.frames)))
+    values = np.zeros((2, 0), np.float32)
+    if source.frames:
+        outline = outline_of(sound, wait=False) or rough_outline(source)
+        values = outline.between(source, 0, source.frames, min(width // 2, source.frames))
     drawn = svg_waveform(values, duration=duration, width=width, height=height, lines=lines, color=color)
     picture = svg_image(drawn, f"waveform of {source.name}")
     if not seconds or not source.frames:
