@@ -1,3 +1,5 @@
+from .browser import SampleBrowser as SampleBrowser
+from .browser import browse as browse
 from .pictures import piano_roll as piano_roll
 from .pictures import spectrogram as spectrogram
 from .pictures import waveform as waveform
