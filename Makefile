@@ -3,10 +3,12 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+JS := src/audiolab/widgets/js
+VIEWS := src/audiolab/widgets/static/audiolab.js
 export MLFLOW_DISABLE_TELEMETRY := true
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: help install demo lab mlflow test test-full lint campaign experiment clean
+.PHONY: help install demo lab mlflow test test-full views-test lint campaign experiment clean
 
 help:
 	@echo "make demo        set up .venv, render the demo song, process it, write kit and report"
@@ -18,7 +20,7 @@ help:
 	@echo "make campaign NAME=...    a long run by hand (benchmarks/campaign_NAME.py)"
 	@echo "make experiment NAME=...  re-make the tables of experiments/NAME"
 
-install: $(STAMP)
+install: $(STAMP) $(VIEWS)
 
 # Torch comes first and pinned: unpinned it may bring gigabytes of CUDA packages.
 $(STAMP): pyproject.toml constraints.txt requirements-nodeps.txt
@@ -29,6 +31,11 @@ $(STAMP): pyproject.toml constraints.txt requirements-nodeps.txt
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[all]"
 	$(BIN)/python -m pip install --quiet --no-deps -r requirements-nodeps.txt
 	touch $(STAMP)
+
+# Installing builds the views, too; this is for a checkout whose sources have changed. Without Node.js it only warns.
+$(VIEWS): $(shell find $(JS)/src -type f) $(JS)/build.mjs $(JS)/package-lock.json | $(STAMP)
+	-$(BIN)/python hatch_build.py
+	@mkdir -p $(dir $(VIEWS)) && test ! -f $(VIEWS) || touch $(VIEWS)
 
 demo: install
 	$(BIN)/audiolab demo
@@ -45,7 +52,12 @@ lint: install
 	$(BIN)/mypy
 	PYTHONPATH=src $(BIN)/lint-imports
 
-test: install lint
+# Unit tests of the page's code, where npm is.
+views-test: install
+	@if command -v npm >/dev/null; then cd $(JS) && { test -d node_modules || npm ci --silent; } && npm run --silent check && npm test --silent; \
+	else echo "npm not found: the views' unit tests are left out"; fi
+
+test: install lint views-test
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow and not browser"
 
 test-full: install

@@ -19,9 +19,9 @@ from audiolab.training.augmentation import process
 from audiolab.training.data import Batches, Sounds, waveform
 from audiolab.training.fitting import make_trainer
 from audiolab.training.manifest import Entry
-from audiolab.training.mixing import MapPool, mix_batch, spoil
+from audiolab.training.mixing import MapPool, blend, mix_batch, spoil, warp
 from audiolab.training.module import ClassifierModule
-from audiolab.training.network import BANDS, STEPS, FrontEnd
+from audiolab.training.network import BANDS, STEPS, FrontEnd, to_decibels
 from audiolab.training.settings import ClassifierConfig
 
 Way = Callable[[np.random.Generator, np.ndarray, str], np.ndarray]
@@ -126,11 +126,12 @@ class ChosenBatches(Batches):
                 together=t.together if everything else 0.0, bleed=t.bleed if everything else bleed,
             )  # fmt: skip
             if everything:
-                power = spoil(power, g)
+                maps = warp(to_decibels(spoil(power, g)), g, strength=t.warp)
+                yield blend(maps, shares, drums, g, alpha=t.mixup)
             else:
                 power = holes(power, g) if "separation" in self.ways else power
                 power = noise(power, g) if "noise" in self.ways else power
-            yield power, shares, drums
+                yield to_decibels(power), shares, drums
 
 
 SETTINGS: dict[str, list[str]] = {

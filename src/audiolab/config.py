@@ -47,6 +47,7 @@ class Settings(BaseSettings):
     mlflow: Annotated[str | None, Field(description="MLflow tracking address; if set, benchmarks always log there")] = (
         None
     )
+    widgets: Annotated[bool, Field(description="Show widgets in notebooks; else pictures and tables")] = True
     log_level: Annotated[str, Field(description="Level of audiolab's log")] = "WARNING"
 
     def path(self, path: str | Path) -> Path:

@@ -56,6 +56,33 @@ def test_settings_are_those_of_the_bench_but_for_what_differs(tmp_path: Path, ca
     assert "none' does not exist" in capsys.readouterr().err
 
 
+def test_batches_of_chosen_ways_are_what_the_network_is_judged_on(monkeypatch):
+    import torch
+
+    from audiolab.training.data import Batches, Sounds
+    from audiolab.training.manifest import Entry
+    from audiolab.training.mixing import MapPool
+    from audiolab.training.network import BANDS, STEPS
+
+    monkeypatch.syspath_prepend(str(ROOT / "experiments" / "augmentation"))
+    from variants import ChosenBatches
+
+    config = begin(
+        str(ROOT / "experiments" / "augmentation" / "run.py"), ["--data", str(ROOT), "--threads", "1"]
+    ).config.model_copy(update={"labels": ["kick", "tom"], "drums": {"kick": ["kick"]}})
+    levels = torch.rand(8, 6, BANDS, STEPS, generator=torch.Generator().manual_seed(1)) * 3 - 1.75
+    entries = tuple(Entry(Path(f"{i}.wav"), f"s{i % 2}", "kick") for i in range(8))
+    sounds = Sounds(entries, np.arange(8) % 2, MapPool((levels - levels.amax(dim=(2, 3), keepdim=True) + 1.75).half()))
+    everything = ["processed", "codec", "noise", "pitch", "separation"]
+    ours, theirs = (next(iter(b)) for b in (ChosenBatches(sounds, config, everything), Batches(sounds, config)))
+    for a, b in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(a, b)  # all of it is what the bench does
+    for ways in ([], ["noise"], ["separation"]):
+        maps, _, _ = next(iter(ChosenBatches(sounds, config, ways)))
+        assert maps.amax(dim=(1, 2)).tolist() == pytest.approx([1.75] * len(maps), abs=1e-3)  # decibels, as judged
+        assert maps.min() >= -1.76
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["transfer", "augmentation", "splits", "label_noise"])
 def test_experiments_run_quickly_on_rendered_sounds(tmp_path: Path, name):

@@ -17,6 +17,7 @@ from audiolab.audio.loudness import (
     sample_peak_db,
     true_peak_db,
 )
+from audiolab.audio.mixing import Mixed, MixTrack, balance
 from audiolab.audio.peaks import Peaks
 from audiolab.audio.render import Render, Rendered, apply_render
 from audiolab.audio.resampling import Resampled, resample, resample_blocks
@@ -55,6 +56,8 @@ __all__ = [
     "Loop",
     "LoudnessMeter",
     "Lufs",
+    "MixTrack",
+    "Mixed",
     "Mono",
     "Named",
     "Peaks",
@@ -71,6 +74,7 @@ __all__ = [
     "apply_render",
     "as_source",
     "atomic_path",
+    "balance",
     "content_id",
     "content_id_of_audio",
     "db_to_amplitude",

@@ -1,4 +1,5 @@
 from .frame_files import read_table as read_table
+from .handcuts import HandCut as HandCut
 from .library import Library as Library
 from .lists import SampleSet as SampleSet
 from .lists import SoundList as SoundList

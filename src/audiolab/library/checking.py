@@ -77,7 +77,9 @@ def _sounds(session: Session) -> Iterator[tuple[str, str, str]]:
     for sound_id, name in session.execute(homeless):
         yield "dangling", sound_id, f"{shorten(name)!r} has neither a file nor a place in another sound"
     unset = select(SoundRow.id, SoundRow.name).where(
-        SoundRow.start.is_not(None), ~exists().where(SetItemRow.sound_id == SoundRow.id)
+        SoundRow.start.is_not(None),
+        SoundRow.result_key.is_not(None),  # what a person cut is in no set
+        ~exists().where(SetItemRow.sound_id == SoundRow.id),
     )
     for sound_id, name in session.execute(unset):
         yield "dangling", sound_id, f"the sample {shorten(name)!r} is in no sample set"

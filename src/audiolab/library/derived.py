@@ -147,7 +147,7 @@ def _refresh_views(session: Session, parent: SoundRow) -> list[str]:
     held = select(SetItemRow.sound_id).where(SetItemRow.set_id == newest.id)
     views = select(SoundRow.id).where(SoundRow.parent_id == parent.id, SoundRow.start.is_not(None))
     on = views.where(SoundRow.current.is_(False), SoundRow.id.in_(held)) if parent.current else None
-    off = views.where(SoundRow.current.is_(True))
+    off = views.where(SoundRow.current.is_(True), SoundRow.result_key.is_not(None))  # a person's own cuts stay
     off = off.where(SoundRow.id.not_in(held)) if parent.current else off
     changed: list[str] = []
     for statement, current in ((on, True), (off, False)):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
-from audiolab.library import overlaying, purging, ratings, tags, takes, trash, undoing
+from audiolab.library import bounces, handcuts, overlaying, purging, ratings, tags, takes, trash, undoing
 from audiolab.library.annotations import ImportReport, import_jams
+from audiolab.library.handcuts import HandCut
 from audiolab.library.ops import Action, Op, actions, ops
 from audiolab.library.purging import PurgeReport
 from audiolab.library.sounds import Sound, Sounds, ids_of
@@ -88,6 +89,50 @@ class Edits:
         """Let a sample be the best take of its drum; it stays so when takes are looked for again."""
         with self.store.transaction() as session:
             takes.choose_take(session, self.actor, ids_of(sound)[0])
+
+    def cut(self, sound: Sound | str, parts: Iterable[HandCut], *, label: str | None = None) -> list[Sound]:
+        """Make samples of parts of a sound by hand; no later slicing takes their place.
+
+        Parameters
+        ----------
+        parts : iterable of HandCut
+            Where each begins and ends (frames), its name, and what is known about it.
+        label : str, optional
+            What all of them are, such as `vocal`.
+
+        Returns
+        -------
+        list of Sound
+            One a part. One `undo` takes all of them away.
+        """
+        with self.store.transaction() as session:
+            ids = handcuts.cut_by_hand(session, self.actor, ids_of(sound)[0], list(parts), label=label)
+        return [self._whole_library.sound(sound_id) for sound_id in ids]
+
+    def add_bounce(
+        self,
+        path: str | Path,
+        of: Sound,
+        *,
+        name: str,
+        kind: Literal["song", "sample"] = "sample",
+        made_from: str = "",
+        facts: Mapping[str, Any] | None = None,
+    ) -> Sound:
+        """Add a file that was rendered from a sound of this library, such as a mix of its stems.
+
+        Parameters
+        ----------
+        of : Sound
+            What it was made from: its parent.
+        made_from : str
+            How, in words; `explain` shows it.
+        facts : mapping, optional
+            More that is known about it; `begins_at`: the second of the parent at which it begins.
+        """
+        return bounces.add_bounce(
+            self._whole_library, Path(path), of, name=name, kind=kind, made_from=made_from, facts=facts or {}
+        )
 
     def overlay(self, sound_id: str, kind: str) -> dict[str, Any] | None:
         """Give the correction as it was written, if there is one."""

@@ -18,7 +18,7 @@ from audiolab.library.media import clean_suffix
 from audiolab.library.places import DATABASE, MARKER
 from audiolab.library.text import clean_text
 
-__all__ = ["AUDIO_SUFFIXES", "Candidate", "Refusal", "as_it_is", "candidates", "walk"]
+__all__ = ["AUDIO_SUFFIXES", "Candidate", "Refusal", "as_it_is", "candidates", "handed_over", "walk"]
 
 AUDIO_SUFFIXES = frozenset(
     {
@@ -95,6 +95,15 @@ def as_it_is(path: Path, origin: str, within: tuple[str, ...], status: os.stat_r
     except (OSError, ValueError):
         size = mtime_ns = 0  # whoever opens it says what is wrong
     return Candidate(within[-1], origin, partial(_plain, path), within, path, size, mtime_ns)
+
+
+def handed_over(path: Path, within: tuple[str, ...]) -> Iterator[Candidate | Refusal]:
+    """Give a file that the library may keep for itself, under the names that it had elsewhere; of a zip its members."""
+    origin = "/".join(within)
+    if is_zip(path):
+        yield from _zip(path, origin, within, None)
+    else:
+        yield Candidate(within[-1], origin, partial(_plain, path), within, None, path.stat().st_size)
 
 
 def _folder(

@@ -280,7 +280,10 @@ class _Sounds:
             self.rows[row.id] = row
             self._session.add(row)
         else:
+            by_hand = row.start is not None and row.result_key is None
             for column, value in values.items():
+                if by_hand and column == "result_key":
+                    continue  # a person cut it before: it stays when this set is superseded
                 if getattr(row, column) != value:
                     setattr(row, column, value)
         return row

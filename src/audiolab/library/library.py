@@ -111,7 +111,7 @@ class Library(Lookups, Asking, Edits, Journal, Folders, Caring):
             self.media = ReferringMediaStore(self.path / "media", self.store, self.places)
         self._runs = RunLog(self.store)
         self.warnings: list[str] = []
-        for what in ("add", "backup", "repair", "retag", "salvage"):
+        for what in ("add", "backup", "repair", "retag", "salvage", "upload"):
             clear_abandoned(self.tmp_dir, what)
         finish_purges(self)
         self.fold_new()

@@ -110,8 +110,9 @@ class Provenance:
         lines = [f"{shorten(self.name)} [{kind} {self.id[:12]}]"]
         if self.cut is not None:
             start, stop = (at / self.sample_rate for at in self.cut)
+            how = "cut" if self.made else "cut by hand"
             lines.append(
-                f"  cut: frames {self.cut[0]} to {self.cut[1]} ({seconds_text(start)} to {seconds_text(stop)} at "
+                f"  {how}: frames {self.cut[0]} to {self.cut[1]} ({seconds_text(start)} to {seconds_text(stop)} at "
                 f"{self.sample_rate} Hz)"
             )
         if self.made is not None:
@@ -148,6 +149,7 @@ def explain(session: Session, sound_id: str) -> Provenance:
         file = {
             "name": row.original_name,
             "origin": row.origin if row.origin != row.original_name else None,
+            "made from": row.made_facts.get("made_from"),
             "format": f"{row.format} {row.subtype}".strip(),
             "rate": row.sample_rate,
             "channels": row.channels,
@@ -194,7 +196,7 @@ def chain_graph(chain: Provenance) -> Graph:
                 Edge(made.key, step.id, "cut" if step.cut else "made"),
             ]
         elif step.parent is not None:
-            edges.append(Edge(step.parent.id, step.id, "added with"))
+            edges.append(Edge(step.parent.id, step.id, "cut by hand" if step.cut else "added with"))
         lines = [f"frames {step.cut[0]} to {step.cut[1]}"] if step.cut else []
         lines += list(step.tags[:4])
         nodes[step.id] = Node(

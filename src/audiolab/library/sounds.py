@@ -307,7 +307,8 @@ class Sound(Fixed):
             parent = sound.parent
             if parent is None:
                 return None
-            offset += (sound.start or 0) / sound.sample_rate
+            begins = sound.facts.get("begins_at", 0.0) if sound.start is None else sound.start / sound.sample_rate
+            offset += begins if isinstance(begins, (int, float)) else 0.0
             sound = parent
 
     @property

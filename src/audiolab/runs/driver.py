@@ -31,6 +31,7 @@ __all__ = ["Driver", "driver_state"]
 
 log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.2
+_TELL_SECONDS = 1.0
 
 
 class Driver(threading.Thread):
@@ -54,7 +55,7 @@ class Driver(threading.Thread):
         self._jobs_done: dict[str, float] = {}
         self._songs_done = 0.0
         self._song_total = 1
-        self._begun = time.monotonic()
+        self._begun = self._told = time.monotonic()
 
     # ---- progress, read by other threads ----------------------------------------------------------
 
@@ -99,7 +100,7 @@ class Driver(threading.Thread):
             started_at=_now(),
             finished_at=None,
             cancel_requested=False,
-            report={"driver": {"host": socket.gethostname(), "pid": os.getpid()}},
+            report=self._state(),
         )
         songs = [library.sound(sound_id) for sound_id in row.sound_ids]
         futures = {
@@ -113,7 +114,7 @@ class Driver(threading.Thread):
             self.run_id,
             status="cancelled" if cancelled else "failed" if failed else "done",
             finished_at=_now(),
-            report={"seconds": time.monotonic() - self._begun},
+            report={"seconds": time.monotonic() - self._begun, "fraction": round(self.fraction(), 4)},
         )
         cancel_flag(self._path, self.run_id).unlink(missing_ok=True)
 
@@ -168,6 +169,7 @@ class Driver(threading.Thread):
                     look(index)
                 over += not open_jobs[index]
             self._measure(planner, songs, open_jobs, running, over)
+            self._tell(library, running)
         return cancelled
 
     def _submit(self, library: Library, job: Planned, index: int) -> Any:
@@ -271,6 +273,21 @@ class Driver(threading.Thread):
             ]
             partial += (first + (sum(current) / len(current) if current else 0.0)) / steps
         self._songs_done = max(self._songs_done, min(over + partial, len(songs)))
+
+    def _tell(self, library: Library, running: dict[Any, tuple[Planned, int]]) -> None:
+        """Write down now and then how far the run is, for those who look at it from another process."""
+        if time.monotonic() - self._told < _TELL_SECONDS:
+            return
+        self._told = time.monotonic()
+        shares = ((job, self._jobs_done.get(job.spec.key, 0.0)) for job, _ in running.values() if job.spec is not None)
+        library.set_jobs(self.run_id, [{"id": job.id, "progress": round(share, 3)} for job, share in shares if share])
+        library.update_run(self.run_id, report=self._state())
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "driver": {"host": socket.gethostname(), "pid": os.getpid()},
+            "fraction": round(self.fraction(), 4),
+        }
 
 
 def driver_state(row: Any) -> str:

@@ -88,10 +88,13 @@ class Run:
         self.library, self.id = library, run_id
         library.run_row(run_id)  # raises if there is none
         self._driver: Driver | None = None
+        self._client: Any = None
 
     def start(self, client: Any = None) -> Run:
         """Start driving; called by `process` and `resume`."""
-        self._driver = Driver(self.library.path, self.id, client or get_client())
+        kept = self._client if self._client is not None and self._client.status == "running" else None
+        self._client = client or kept or get_client()
+        self._driver = Driver(self.library.path, self.id, self._client)
         self._driver.start()
         return self
 
@@ -109,7 +112,8 @@ class Run:
         """Give the share that is done, 0 to 1, as well as can be told."""
         if self._driver is not None and self._driver.is_alive():
             return self._driver.fraction()
-        return 1.0 if self.status in {"done", "failed", "cancelled"} else 0.0
+        row = self.library.run_row(self.id)
+        return 1.0 if row.status in {"done", "failed"} else float((row.report or {}).get("fraction", 0.0))
 
     def wait(self, timeout: float | None = None) -> RunReport:
         """Wait for the end and give the report; failed jobs are in it, they do not raise.

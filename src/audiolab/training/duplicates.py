@@ -28,7 +28,7 @@ from audiolab.stages.base import Progress, no_progress
 from audiolab.stages.classification.preparing import LISTEN_SECONDS
 from audiolab.training.manifest import Entry, check_no_leak
 
-__all__ = ["Duplicates", "Pair", "agreement", "check_content", "find_duplicates", "linked_sources"]
+__all__ = ["Duplicates", "Pair", "agreement", "check_content", "find_duplicates", "linked_sources", "source_pairs"]
 
 Floats = NDArray[np.float32]
 
@@ -312,12 +312,8 @@ def _agreement(x: Floats, y: Floats) -> float:
     return score if score >= (_SAME_PLAIN if plain else _SAME) else 0.0
 
 
-def linked_sources(found: Duplicates, share: float = 0.03, least: int = 3) -> tuple[tuple[str, ...], ...]:
-    """Give the sources that have to stay together.
-
-    Two are linked if at least `share` of one's sounds, and `least` sounds, lie in the other too; so are the linked
-    sources of linked sources.
-    """
+def source_pairs(found: Duplicates, share: float = 0.03, least: int = 3) -> tuple[tuple[str, str], ...]:
+    """Give the pairs of sources of which at least `share` of one's sounds, and `least` sounds, lie in the other too."""
     sizes: dict[str, int] = {}
     for entry in found.entries:
         sizes[entry.source] = sizes.get(entry.source, 0) + 1
@@ -327,14 +323,21 @@ def linked_sources(found: Duplicates, share: float = 0.03, least: int = 3) -> tu
         mine, others = shared.setdefault((one, two), (set(), set()))
         mine.add(i)
         others.add(j)
-    together = {name: {name} for name in sizes}
-    for (one, two), (mine, others) in shared.items():
-        parts = ((len(mine), sizes[one]), (len(others), sizes[two]))
-        if any(count >= max(least, share * size) for count, size in parts):
-            joined = together[one] | together[two]
-            for name in joined:
-                together[name] = joined
-    return tuple(sorted({tuple(sorted(names)) for names in together.values() if len(names) > 1}))
+    return tuple(
+        (one, two)
+        for (one, two), (mine, others) in sorted(shared.items())
+        if len(mine) >= max(least, share * sizes[one]) or len(others) >= max(least, share * sizes[two])
+    )
+
+
+def linked_sources(found: Duplicates, share: float = 0.03, least: int = 3) -> tuple[tuple[str, ...], ...]:
+    """Give the sources that have to stay together: those of `source_pairs`, and what is linked to them in turn."""
+    together: dict[str, set[str]] = {}
+    for pair in source_pairs(found, share, least):
+        joined = set().union(*(together.get(name, {name}) for name in pair))
+        for name in joined:
+            together[name] = joined
+    return tuple(sorted({tuple(sorted(names)) for names in together.values()}))
 
 
 def agreement(found: Duplicates, *, across: bool = True) -> dict[str, Any]:

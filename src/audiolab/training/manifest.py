@@ -192,12 +192,12 @@ def link_groups(
     twins : mapping, optional
         The group of each sound that is there more than once, by path (`Duplicates.twins`).
     """
-    leader: dict[str, str] = {}
-    for sources in linked:
-        first, *rest = sources
-        for source in (first, *rest):
-            leader[source] = first
-    names = [leader.get(entry.source, entry.source) for entry in entries]
+    together: dict[str, set[str]] = {}
+    for sources in linked:  # a source in two of them joins both
+        joined = set().union(*(together.get(source, {source}) for source in sources))
+        for source in joined:
+            together[source] = joined
+    names = [min(together.get(entry.source, {entry.source})) for entry in entries]
     order = {name: number for number, name in enumerate(sorted(set(names)))}
     groups = np.array([order[name] for name in names], np.int64)
     members: dict[int, list[int]] = {}

@@ -44,6 +44,9 @@ __all__ = [
 
 log = logging.getLogger("audiolab.training")
 
+_DEALT = "copies together"
+"""How folds are dealt: predictions of folds that were dealt in another way are of other sounds."""
+
 BASELINES = ("extra", "extra_rendered", "forest")
 """ExtraTrees and a random forest on the recordings alone, and ExtraTrees with the rendered sounds as well."""
 
@@ -111,12 +114,12 @@ class Final:
 
 
 def run_key(config: ClassifierConfig, digest: str) -> str:
-    """Name the folder of intermediate results by what they depend on, but for the code."""
+    """Name the folder of intermediate results by what they depend on, but for the code (only how folds are dealt)."""
     without: dict[str, Any] = {"unknown": True, "loops": True}
     if not config.training.teachers:  # then a run is what it was before there were teachers
         without["training"] = {"teachers", "distill"}
     told = config.model_dump_json(exclude=without)
-    return hashlib.sha256((told + digest).encode()).hexdigest()[:12]
+    return hashlib.sha256((told + digest + _DEALT).encode()).hexdigest()[:12]
 
 
 def _untainted(train: Sounds, test: Sounds) -> NDArray[np.bool_]:

@@ -16,6 +16,7 @@ from audiolab.stages.base import Progress, no_progress
 from audiolab.training.data import RENDERED, Sounds, collect, rendered_entries
 from audiolab.training.manifest import Entry, check_no_leak, fold_numbers, link_groups, read_manifest
 from audiolab.training.settings import ClassifierConfig
+from audiolab.training.together import Together, by_manifest, find_together
 
 __all__ = ["BY_SOURCE", "Prepared", "Split", "prepare_data", "prepare_entries", "split_folds"]
 
@@ -55,23 +56,37 @@ class Prepared:
     """What was left out and what to mind, in plain words."""
 
 
-def split_folds(entries: Sequence[Entry], config: ClassifierConfig) -> Split:
+def split_folds(entries: Sequence[Entry], config: ClassifierConfig, together: Together | None = None) -> Split:
     """Deal recordings into folds: by source, in fewer folds if there are few, by near-duplicates if there is one.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        Recordings.
+    config : ClassifierConfig
+        Number of folds.
+    together : Together, optional
+        What stays together; default: what the manifest and the configuration say.
 
     Raises
     ------
     ParameterError
         If there are fewer than two sounds that could be told apart.
     """
-    groups = _groups_of(entries, config)
+    together = by_manifest(entries, config.linked) if together is None else together
+    groups = link_groups(entries, together.linked, together.twins)
     count = len(set(groups.tolist()))
     if count >= config.folds:
         return Split(fold_numbers(entries, groups, config.folds), config.folds, BY_SOURCE)
     if count >= 2:
         log.warning("there are %d groups of sources, so %d folds instead of %d", count, count, config.folds)
         return Split(fold_numbers(entries, groups, count), count, BY_SOURCE)
-    # One source: sounds of one near-duplicate group, or of one file, stay together; the rest is chance.
+    # One source: copies, and sounds of one file, stay together; the rest is chance.
     names = [entry.dup_group or str(entry.path) for entry in entries]
+    leader: dict[int, str] = {}
+    for index, entry in enumerate(entries):
+        if entry.path in together.twins:
+            names[index] = leader.setdefault(together.twins[entry.path], names[index])
     order = {name: number for number, name in enumerate(sorted(set(names), key=lambda n: (zlib.crc32(n.encode()), n)))}
     folds = min(config.folds, len(order))
     if folds < 2:
@@ -85,10 +100,6 @@ def split_folds(entries: Sequence[Entry], config: ClassifierConfig) -> Split:
     log.warning("the split is %s", how)
     single = [replace(entry, source=name) for entry, name in zip(entries, names, strict=True)]
     return Split(fold_numbers(single, np.array([order[n] for n in names], np.int64), folds), folds, how)
-
-
-def _groups_of(entries: Sequence[Entry], config: ClassifierConfig) -> NDArray[np.int64]:
-    return link_groups(entries, config.linked)
 
 
 def prepare_data(data: Path, config: ClassifierConfig, work: Path | None, progress: Progress = no_progress) -> Prepared:
@@ -132,30 +143,57 @@ def prepare_entries(
     real = [entry for entry in sounds.entries if entry.source != RENDERED]
     if not real:
         raise ParameterError(f"none of {len(ours)} sounds can be heard, such as: {'; '.join(sounds.left_out[:3])}")
-    split = split_folds(real, config)
+    unshipped = [entry for entry in entries if not entry.ships]
+    together = find_together(
+        [*real, *unshipped], config.linked, cache=work / "duplicates" if work else None, progress=progress
+    )
+    split = split_folds(real, config, together)
     folds = np.array([-1] * len(sounds.entries), np.int64)
     folds[: len(real)] = split.folds
-    group_of = _group_names(entries, config)
-    fold_of_group = {group_of[e.source]: int(f) for e, f in zip(real, split.folds, strict=True)}
-    twins = {e.dup_group for e in real} - {""}
-    foreign = [e for e in entries if not e.ships and (group_of[e.source] in fold_of_group or e.dup_group not in twins)]
-    if split.how != BY_SOURCE:  # a source on both sides: nothing of it is unheard
-        foreign = [e for e in foreign if group_of[e.source] not in fold_of_group]
+    foreign, judged_by, unjudged = _judges(unshipped, real, split, together)
     others = collect(foreign, config, variants=1, cache=maps)
-    other_folds = np.array([fold_of_group.get(group_of[e.source], -1) for e in others.entries], np.int64)
+    other_folds = np.array([judged_by[entry.path] for entry in others.entries], np.int64)
     for fold in range(split.count):
         train = [e for e, f in zip(real, split.folds, strict=True) if f != fold]
         test = [e for e, f in zip(real, split.folds, strict=True) if f == fold]
-        # Near-duplicates of other sources stay in the score if the groups say they were only alike: see `leaks`.
-        for line in check_no_leak(train, test):
+        for line in check_no_leak(train, test, twins=together.twins):
             log.warning("fold %d: %s on both sides", fold, line)
+    notes = (*notes, *together.notes, *unjudged)
     said = (*notes, *sounds.left_out, *others.left_out, *_thin(real, made, config))
     return Prepared(sounds, folds, others, other_folds, split.count, split.how, said)
 
 
-def _group_names(entries: Sequence[Entry], config: ClassifierConfig) -> dict[str, int]:
-    groups = link_groups(entries, config.linked)
-    return {entry.source: int(group) for entry, group in zip(entries, groups, strict=True)}
+def _judges(
+    unshipped: Sequence[Entry], real: Sequence[Entry], split: Split, together: Together
+) -> tuple[list[Entry], dict[Path, int], list[str]]:
+    """Choose the fold whose model has heard neither a sound's linked sources nor a copy of it.
+
+    Returns
+    -------
+    entries, folds, notes
+        The sounds that can be judged; their folds by path, -1 where even the final model has heard nothing of the
+        kind; a line for those that every model has heard something of.
+    """
+    both = [*real, *unshipped]
+    groups = link_groups(both, together.linked).tolist()
+    moved = link_groups(real, together.linked, together.twins) != link_groups(real, together.linked)
+    of_group: dict[int, set[int]] = {}
+    of_copies: dict[int, set[int]] = {}
+    for entry, group, fold, away in zip(real, groups[: len(real)], split.folds.tolist(), moved, strict=True):
+        if not away:  # what follows its copies into another group does not decide for its source
+            of_group.setdefault(group, set()).add(fold)
+        if entry.path in together.twins:
+            of_copies.setdefault(together.twins[entry.path], set()).add(fold)
+    kept, folds, heard = [], {}, 0
+    for entry, group in zip(unshipped, groups[len(real) :], strict=True):
+        mine = of_group.get(group, set()) | of_copies.get(together.twins.get(entry.path, -1), set())
+        if len(mine) > 1:
+            heard += 1
+            continue
+        kept.append(entry)
+        folds[entry.path] = min(mine, default=-1)
+    note = f"sounds that may not ship and are not judged, as every model heard a copy of them or their source: {heard}"
+    return kept, folds, [note] if heard else []
 
 
 def _thin(real: Sequence[Entry], made: Sequence[Entry], config: ClassifierConfig) -> list[str]:

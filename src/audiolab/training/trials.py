@@ -20,7 +20,7 @@ import yaml
 from numpy.typing import NDArray
 
 from audiolab.audio import atomic_path
-from audiolab.config import find_config, shipped_folder
+from audiolab.config import available_cores, find_config, shipped_folder
 from audiolab.training.data import Sounds, collect, rendered_entries
 from audiolab.training.duplicates import Duplicates, find_duplicates
 from audiolab.training.fitting import fit, judge
@@ -89,7 +89,7 @@ def begin(file: str, arguments: Sequence[str] | None = None) -> Trial:
     parser.add_argument("--data", type=Path, default=Path(default), help="manifest, folder with one, or folder tree")
     parser.add_argument("--config", default="config.yaml", help="a YAML file in the experiment's folder")
     parser.add_argument("--work", type=Path, default=root / "experiments" / "runs", help="intermediate results")
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--threads", type=int, default=available_cores())
     parser.add_argument("--quick", action="store_true", help="a few rendered sounds, to see that it runs")
     parser.add_argument("--mlflow", metavar="URI", help="log to MLflow, such as sqlite:///mlruns/mlflow.db")
     options = parser.parse_args(arguments)

@@ -1,7 +1,13 @@
 from .browser import SampleBrowser as SampleBrowser
 from .browser import browse as browse
+from .download import Download as Download
 from .pictures import piano_roll as piano_roll
 from .pictures import spectrogram as spectrogram
 from .pictures import waveform as waveform
+from .player import Player as Player
 from .preview import audio_player as audio_player
+from .run_view import RunView as RunView
 from .show import show as show
+from .uploader import Uploader as Uploader
+from .workbench import Workbench as Workbench
+from .workbench import workbench as workbench

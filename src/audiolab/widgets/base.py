@@ -52,6 +52,7 @@ class LabWidget(anywidget.AnyWidget):
     _bundle = traitlets.Unicode().tag(sync=True)
     _standing_id = traitlets.Unicode().tag(sync=True)
     error = traitlets.Unicode("").tag(sync=True)
+    _displayed = False
 
     def __init__(self, **traits: Any) -> None:
         unknown = sorted(name for name in traits if not self.has_trait(name))
@@ -116,13 +117,23 @@ class LabWidget(anywidget.AnyWidget):
         """Show the static view and the live one after it, which hides the former as soon as it stands."""
         from IPython.display import display
 
-        display({"text/html": self.static_html(), "text/plain": repr(self)}, raw=True)
+        data = {"text/html": self.static_html(), "text/plain": repr(self)}
+        display(data, raw=True, display_id=self._standing_id)
+        self._displayed = True
         if self._bundle:
             live = self._repr_mimebundle_()
             if live:
                 data = live[0] if isinstance(live, tuple) else live
                 # Where widgets cannot be shown, nothing but the static view is to be seen.
                 display({**data, "text/html": "<!-- live view -->", "text/plain": ""}, raw=True)
+
+    def refresh_standing(self) -> None:
+        """Replace the static view where it was shown: call it when something has come to an end."""
+        if self._displayed:
+            from IPython.display import update_display
+
+            data = {"text/html": self.static_html(), "text/plain": repr(self)}
+            update_display(data, raw=True, display_id=self._standing_id)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._name()!r})"

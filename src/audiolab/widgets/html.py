@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
-__all__ = ["Html", "image", "table"]
+__all__ = ["Html", "escape_label", "image", "table"]
 
 
 class Html:
@@ -24,6 +24,11 @@ class Html:
 
     def __repr__(self) -> str:
         return f"<HTML of {len(self.text)} characters>"
+
+
+def escape_label(text: str) -> str:
+    """Make any text safe inside an attribute."""
+    return escape(text, quote=True)
 
 
 def image(png: bytes, label: str = "", *, width: int | None = None) -> str:

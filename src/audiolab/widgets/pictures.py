@@ -78,12 +78,18 @@ def waveform(
     return _png(figure)
 
 
-def spectrogram(source: BlockSource, *, width: int = 900, height: int = 150, floor_db: float = -80.0) -> bytes:
+def spectrogram(
+    source: BlockSource, *, width: int = 900, height: int = 150, floor_db: float = -80.0, bare: bool = False
+) -> bytes:
     """Draw a log-frequency spectrogram (40 Hz to 16 kHz), `floor_db` to 0 dB below the loudest point.
 
-    Only as many frames as there are pixels are analysed, so an hour costs little more than a minute.
+    Only as many frames as there are pixels are analysed, so an hour costs little more than a minute. `bare` leaves
+    the axes out: the picture then fits below a waveform of the same span.
     """
-    figure, axes = _canvas(width, height)
+    figure, axes = _canvas(width, height, axis=not bare)
+    if bare:
+        figure.set_layout_engine("none")
+        axes.set_position((0, 0, 1, 1))
     rate = min(source.sample_rate, 44100)
     duration = source.frames / source.sample_rate
     levels = _log_spectra(source, rate, columns=width // 2)

@@ -15,6 +15,7 @@ from audiolab.widgets.preview import audio_player
 
 __all__ = [
     "analysis_section",
+    "facts_section",
     "header_section",
     "lyrics_section",
     "midi_section",
@@ -30,6 +31,7 @@ _NOTE = "border-left:4px solid #edae49;background:#fff8e6;padding:6px 12px;margi
 _FAIL = "border-left:4px solid #d1495b;background:#fdeaec;padding:6px 12px;margin:6px 0;color:#222"
 EXAMPLES = 6
 MAX_LABELS = 24
+MAX_NAMES = 12
 
 
 def songs_of(run: Run) -> list[Sound]:
@@ -40,7 +42,8 @@ def songs_of(run: Run) -> list[Sound]:
 def header_section(run: Run) -> Html:
     """Say what was done, to what, and how it went; what fell back stands first and loud."""
     report = run.report
-    names = ", ".join(song.name for song in songs_of(run))
+    named = [song.name for song in songs_of(run)]
+    names = ", ".join(named[:MAX_NAMES]) + (f" and {len(named) - MAX_NAMES} more" if len(named) > MAX_NAMES else "")
     rows: list[Sequence[Any]] = [
         ("songs", names),
         ("recipe", report.recipe),
@@ -54,8 +57,8 @@ def header_section(run: Run) -> Html:
     return Html(f"<h1>{escape(names)}</h1>{notes}{table(('', ''), rows)}")
 
 
-def analysis_section(song: Sound) -> Html:
-    """Show the song: facts, waveform with bars, spectrogram, a player."""
+def facts_section(song: Sound) -> Html:
+    """Say what is known of a song: length, format, tempo, key, loudness."""
     document = song.library.effective(song.id, "analyze") or {}
     tempo, key = document.get("tempo") or {}, document.get("key") or {}
     duration = song.frames / song.sample_rate
@@ -70,10 +73,15 @@ def analysis_section(song: Sound) -> Html:
         ("loudness", _value(document.get("lufs"), "LUFS", None) if document.get("lufs") is not None else None),
         ("true peak", _value(document.get("true_peak_db"), "dBTP", None)),
     ]
+    return Html(f"<h2>{escape(song.name)}</h2>{table(('', ''), rows)}")
+
+
+def analysis_section(song: Sound) -> Html:
+    """Show the song: facts, waveform with bars, spectrogram, a player."""
+    document = song.library.effective(song.id, "analyze") or {}
     source = song.source()
     picture = waveform(source, beats=document.get("beats", ()), downbeats=document.get("downbeats", ()))
-    return Html(
-        f"<h2>{escape(song.name)}</h2>{table(('', ''), rows)}"
+    return facts_section(song) + Html(
         f"{image(picture, 'waveform with bar lines')}{image(spectrogram(source), 'spectrogram')}"
         f"<p>{audio_player(source, label=song.name)}</p>"
     )
@@ -193,8 +201,8 @@ def lyrics_section(song: Sound) -> Html:
     return Html(f"<h3>Lyrics ({escape(str(found.get('language')))})</h3>{table(('from', 'words', 'doubts'), rows)}")
 
 
-def problems_section(run: Run) -> Html:
-    """Say what was skipped or failed, and why."""
+def problems_section(run: Run, *, most: int | None = None) -> Html:
+    """Say what was skipped or failed, and why; `most` of them, or all."""
     report = run.report
     parts = []
     for status, style in (("failed", _FAIL), ("skipped", _NOTE)):
@@ -202,7 +210,8 @@ def problems_section(run: Run) -> Html:
             sounds = entry["sound"] if isinstance(entry["sound"], str) else ", ".join(entry["sound"])
             said = f"<b>{status}</b> {escape(entry['stage'])} of {escape(sounds)}: {escape(entry['why'])}"
             parts.append(f'<div style="{style}">{said}</div>')
-    return Html("<h2>Skipped and failed</h2>" + ("".join(parts) or "<p>nothing</p>"))
+    more = f"<p>and {len(parts) - most} more</p>" if most is not None and len(parts) > most else ""
+    return Html("<h2>Skipped and failed</h2>" + ("".join(parts[:most]) + more or "<p>nothing</p>"))
 
 
 def times_section(run: Run) -> Html:

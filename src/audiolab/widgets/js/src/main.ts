@@ -1,10 +1,17 @@
 import type { Model } from "./model";
 import css from "./styles.css";
 import { type Draw, open } from "./view";
+import { drawDownload } from "./download";
 import { drawPlayer } from "./player";
+import { drawRun } from "./run_view";
+import { drawUploader } from "./uploader";
 
 const VIEWS: Record<string, Draw> = {
+  cover: (view) => view.root.parentElement!.classList.add("al-hidden"),
+  download: drawDownload,
   player: drawPlayer,
+  run: drawRun,
+  uploader: drawUploader,
 };
 
 /** Draw the view that the model names; gives the function that closes it. */
