@@ -25,7 +25,7 @@ from audiolab.runs.graph import Ended, Planned, Planner
 from audiolab.runs.jobs import JobOutcome
 from audiolab.runs.recipe import Recipe
 from audiolab.runs.worker import cancel_flag, clean_scratch, run_job
-from audiolab.runs.workers import LOST, Workers
+from audiolab.runs.workers import Workers, lost_errors
 from audiolab.stages.registry import get_stage
 
 __all__ = ["Driver"]
@@ -198,7 +198,7 @@ class Driver(threading.Thread):
         assert job.spec is not None
         try:
             outcome: JobOutcome = future.result()
-        except LOST:
+        except lost_errors():
             return None
         except BaseException as error:
             # A worker that dies takes its job along: by far most often for want of memory.

@@ -6,19 +6,25 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
+from concurrent import futures
 from typing import Any
 
 from audiolab.errors import RunError
 from audiolab.runs.placing import resources_for
 from audiolab.runs.worker import resolve_stage
 
-__all__ = ["LOST", "RECONNECT_SECONDS", "Workers"]
+__all__ = ["RECONNECT_SECONDS", "Workers", "lost_errors"]
 
 log = logging.getLogger(__name__)
 RECONNECT_SECONDS = 60.0
 """How long a run waits for its scheduler to come back."""
-LOST = (asyncio.CancelledError, TimeoutError, OSError)
-"""How a job ends whose scheduler went away; distributed's own CancelledErrors and CommClosedError are among them."""
+
+
+def lost_errors() -> tuple[type[BaseException], ...]:
+    """Give the errors with which jobs end whose scheduler went away."""
+    from distributed.client import FutureCancelledError
+
+    return (FutureCancelledError, futures.CancelledError, asyncio.CancelledError, TimeoutError, OSError)
 
 
 class Workers:
@@ -46,12 +52,12 @@ class Workers:
     def resolve(self, stages: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
         """Decide every `auto` on the kind of worker that will do the work."""
         while True:
-            futures = {
+            asked = {
                 stage: self.submit(resolve_stage, stage, dict(params), stage=stage) for stage, params in stages.items()
             }
             try:
-                return {stage: future.result() for stage, future in futures.items()}
-            except LOST:
+                return {stage: future.result() for stage, future in asked.items()}
+            except lost_errors():
                 self._find_again()
 
     def submit(self, function: Callable[..., Any], *arguments: Any, stage: str, **options: Any) -> Any:
@@ -68,7 +74,7 @@ class Workers:
                     raise OSError("not connected")
                 resources = resources_for(stage, self._known())
                 return self._client.submit(function, *arguments, resources=resources, pure=False, **options)
-            except LOST:
+            except lost_errors():
                 self._find_again()
 
     def _known(self) -> Mapping[str, Any]:
