@@ -17,7 +17,7 @@ from audiolab.errors import CatalogError
 from audiolab.library.clock import utc_now
 from audiolab.library.collecting import PREFIX, collection_row, collection_state, put_collection
 from audiolab.library.collections import rename_collection
-from audiolab.library.derived import refresh_facts, refresh_labels
+from audiolab.library.derived import BY_HAND, refresh_current, refresh_facts, refresh_labels
 from audiolab.library.models import FolderRow, SoundRow, SynonymRow, TagRow
 from audiolab.library.ops import Op, note
 from audiolab.library.overlaying import named, overlay, put_name, write_document
@@ -173,6 +173,17 @@ def _back_from_overlay(session: Session, actor: str, op: Op) -> None:
     _note_swapped(session, actor, op)
 
 
+def _back_from_cut(session: Session, actor: str, op: Op) -> None:
+    """Let a slice be a run's again, or one by hand."""
+    sound = _sound(session, op)
+    _compare(op, {"body": overlay(session, op.target, BY_HAND)})
+    write_document(session, op.target, BY_HAND, (op.before or {})["body"])
+    refresh_facts(session, [sound])
+    if sound.parent_id is not None:
+        refresh_current(session, sound.parent_id)
+    _note_swapped(session, actor, op)
+
+
 def _back_from_fields(session: Session, actor: str, op: Op) -> None:
     _sound(session, op)
     before = op.before or {}
@@ -296,6 +307,7 @@ _WAYS: dict[str, Callable[[Session, str, Op], None]] = {
     "rename": _back_from_rename,
     "import": _back_from_import,
     "overlay": _back_from_overlay,
+    BY_HAND: _back_from_cut,
     "fields": _back_from_fields,
     "kind": _back_from_kind,
     "synonym": _back_from_synonym,
