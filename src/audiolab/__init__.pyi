@@ -13,5 +13,6 @@ from .runs import takes as takes
 from .runs import teach as teach
 from .runs import uncertain as uncertain
 from .widgets import Uploader as Uploader
+from .widgets import annotate as annotate
 from .widgets import show as show
 from .widgets import workbench as workbench

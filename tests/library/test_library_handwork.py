@@ -284,6 +284,18 @@ class TestOnsets:
             lib.mark_onsets(drums, [1.0, time])
 
 
+class TestRelabelling:
+    def test_the_last_word_counts_and_nothing_is_denied(self, lib: Library, drums: Sound) -> None:
+        hit = drums.samples[0]
+        hit.tag("kick").tag("nice")
+        lib.relabel(hit, "rim")
+        assert {str(tag) for tag in hit.tags} == {"rim (human)", "nice (human)", "kick (model 0.90)"}
+        lib.relabel(hit, None)
+        assert (hit.label, hit.label_source) == ("kick", "model")
+        lib.undo(2)
+        assert {str(tag) for tag in hit.tags} == {"kick (human)", "nice (human)", "kick (model 0.90)"}
+
+
 class TestUndoWithin:
     def test_only_what_was_done_there(self, lib: Library, drums: Sound, tmp_path: Path) -> None:
         other = lib.add(wav(tmp_path / "other.wav", 9, 0.5))

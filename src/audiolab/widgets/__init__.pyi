@@ -1,3 +1,5 @@
+from .annotator import Annotator as Annotator
+from .annotator import annotate as annotate
 from .download import Download as Download
 from .pictures import piano_roll as piano_roll
 from .pictures import spectrogram as spectrogram
