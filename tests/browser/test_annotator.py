@@ -192,22 +192,20 @@ def test_snap_loop_onsets_and_two_views(lab, opened):
 def test_hostile_names_and_errors(lab, request):
     _, path = _wave(lab, "hostile")
     setup = SETUP.format(folder=str(lab.home / "lib-hostile"), path=path)
-    more = (
-        f"song.rename({HOSTILE!r}); song.samples[0].rename({HOSTILE!r}); song.samples[0].tag({HOSTILE!r}, role='label')"
-    )
-    page = lab.open([setup, more, "w = al.annotate(song); w"])
-    assert HOSTILE in page.locator(".al-title").inner_text()
+    more = f"song.rename({HOSTILE!r}); song.samples[0].rename({HOSTILE!r}); _ = song.samples[0].tag({HOSTILE!r}, role='label')"
+    page = lab.open([setup, more, "w = al.annotate(song); w"], wait=".al-annotator .al-body[data-ready]")
+    assert HOSTILE in page.locator(".al-annotator .al-title").inner_text()
     page.locator(".al-region-row").first.click()
     assert HOSTILE in page.locator(".al-annotator-said").inner_text()
     page.locator(".al-grid").select_option("beat")
     page.wait_for_timeout(200)
     page.keyboard.press("i")
     page.mouse.click(*_x(page, 5.0))
-    page.locator(".al").focus()
+    page.locator(".al-annotator").focus()
     page.keyboard.press("o")
     page.wait_for_selector(".al-error:not([hidden])")
     assert "are not known" in page.locator(".al-error").inner_text()
-    lab.shot(page, "annotator-hostile")
+    lab.shot(page, "annotator-hostile", ".al-annotator")
 
 
 def test_static_view(lab, opened):

@@ -289,6 +289,11 @@ export class AnnotatorView {
     this.nudging = setTimeout(() => void this.act("move", { region: region.id, ...span, snap: false }, "edge moved"), NUDGE_WAIT);
   }
 
+  reject(): void {
+    const region = this.region();
+    this.with("reject", region?.rejected ? "no longer rejected" : "rejected");
+  }
+
   label(index: number): void {
     const label = (this.view.model.get("labels") as string[])[index];
     if (label) this.with("label", label, { label });
@@ -344,7 +349,7 @@ export class AnnotatorView {
     keys.add("1 2 3 4 5 6 7 8 9", "label it", (event) => this.label(Number(event.key) - 1));
     keys.add("0", "take your label away", () => this.with("unlabel", "label taken away"));
     keys.add("Enter", "accept what the model proposes", () => this.with("accept", "accepted"));
-    keys.add("x", "reject, or no longer", () => this.with("reject", "rejected, or no longer"));
+    keys.add("x", "reject, or no longer", () => this.reject());
     keys.add("i", "a region begins at the cursor", () => this.mark());
     keys.add("o", "and ends at the cursor", () => this.markEnd());
     keys.add("[", "the region begins at the cursor", () => this.setEdge("start"));

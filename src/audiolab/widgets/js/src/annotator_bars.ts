@@ -52,7 +52,7 @@ export function toolBar(annotator: AnnotatorView): HTMLElement {
   const zoom = [
     button("zoom out (-)", "−", () => annotator.wave?.zoomBy(0.5)),
     button("zoom in (+)", "+", () => annotator.wave?.zoomBy(2)),
-    button("zoom to the region (F)", "⌖", () => annotator.focus()),
+    button("zoom to the region (F)", "fit", () => annotator.focus()),
     button("show the whole sound (W)", "⤢", () => annotator.wave?.zoom(0)),
   ];
   const keys = button("keys (?)", "?", () => view.keys.toggleSheet());
@@ -67,17 +67,6 @@ export function toolBar(annotator: AnnotatorView): HTMLElement {
 export function labelBar(annotator: AnnotatorView): HTMLElement {
   const { view } = annotator;
   const digits = h("span", { class: "al-digits", role: "group", "aria-label": "labels on the keys 1 to 9" });
-  watch<string[]>(view.model, "labels", view.signal, (labels) => {
-    digits.replaceChildren(
-      ...labels.map((label, index) => {
-        const made = button(`label it ${label} (${index + 1})`, "", () => annotator.label(index), "al-digit");
-        made.append(h("kbd", {}, String(index + 1)), ` ${label}`);
-        made.dataset.label = label;
-        return made;
-      }),
-    );
-    mark();
-  });
   const id = `al-labels-${Math.random().toString(36).slice(2)}`;
   const options = h("datalist", { id });
   watch<string[]>(view.model, "_choices", view.signal, (choices) => options.replaceChildren(...choices.map((label) => h("option", { value: label }))));
@@ -91,7 +80,7 @@ export function labelBar(annotator: AnnotatorView): HTMLElement {
   });
   view.keys.add("t", "type another label", () => other.focus());
   const accept = button("accept what the model proposes (Enter)", "accept", () => annotator.with("accept", "accepted"), "al-accept");
-  const reject = button("reject, or no longer (X)", "reject", () => annotator.with("reject", "rejected, or no longer"), "al-reject");
+  const reject = button("reject, or no longer (X)", "reject", () => annotator.reject(), "al-reject");
   const split = button("split the region at the cursor (S)", "split", () => annotator.with("split", "split", { at: annotator.frame }), "al-split");
   const remove = button("remove the region or onset (Delete)", "remove", () => (annotator.onsetMode ? annotator.removeOnset() : annotator.with("remove", "region removed")), "al-remove");
   const addOnset = button("mark an onset at the cursor (A)", "mark onset", () => annotator.addOnset(), "al-add-onset");
@@ -107,5 +96,16 @@ export function labelBar(annotator: AnnotatorView): HTMLElement {
     addOnset.hidden = !annotator.onsetMode;
   }
   annotator.changed.add(mark);
+  watch<string[]>(view.model, "labels", view.signal, (labels) => {
+    digits.replaceChildren(
+      ...labels.map((label, index) => {
+        const made = button(`label it ${label} (${index + 1})`, "", () => annotator.label(index), "al-digit");
+        made.append(h("kbd", {}, String(index + 1)), ` ${label}`);
+        made.dataset.label = label;
+        return made;
+      }),
+    );
+    mark();
+  });
   return h("div", { class: "al-bar" }, digits, other, options, h("span", { class: "al-gap" }), accept, reject, split, remove, addOnset);
 }
