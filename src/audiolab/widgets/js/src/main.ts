@@ -2,12 +2,14 @@ import { drawMixer } from "./mixer";
 import type { Model } from "./model";
 import css from "./styles.css";
 import { type Draw, open } from "./view";
+import { drawAnnotator } from "./annotator";
 import { drawDownload } from "./download";
 import { drawPlayer } from "./player";
 import { drawRun } from "./run_view";
 import { drawUploader } from "./uploader";
 
 const VIEWS: Record<string, Draw> = {
+  annotator: drawAnnotator,
   cover: (view) => view.root.parentElement!.classList.add("al-hidden"),
   download: drawDownload,
   mixer: drawMixer,
