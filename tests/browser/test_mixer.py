@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import numpy as np
@@ -52,7 +53,7 @@ def test_the_original_at_once_and_keys(lab):
     assert pressed(page, ".al-ab") == ["true", "true"]
     assert lab.json(page, "mixer.original") is True
     frames = lab.tapped_frames(page)
-    assert all(b > a for a, b in zip(frames, frames[1:], strict=False)), "it goes on where it was"
+    assert all(b > a for a, b in itertools.pairwise(frames)), "it goes on where it was"
     heard = lab.tapped(page)
     soloed = stem("drums") + stem("vocals")
     song = soloed + stem("bass")
@@ -64,7 +65,9 @@ def test_the_original_at_once_and_keys(lab):
 
 
 def test_bounce_goes_to_the_library(lab):
-    page = lab.open([LIBRARY, "mixer = al.mix(song, mix={'vocals': {'muted': True}, 'bass': {'gain_db': -6.0}}); mixer"])
+    page = lab.open(
+        [LIBRARY, "mixer = al.mix(song, mix={'vocals': {'muted': True}, 'bass': {'gain_db': -6.0}}); mixer"]
+    )
     page.locator(".al-bounce-name").fill(f"my {HOSTILE}")
     page.locator(".al-bounce").click()
     page.wait_for_function("() => document.querySelector('.al-bouncing .al-note').textContent.startsWith('added')")
@@ -78,7 +81,10 @@ def test_bounce_goes_to_the_library(lab):
 
 def test_reload_hostile_names_and_static_view(lab):
     page = lab.open(
-        [LIBRARY, f"lib.rename(song.id, {HOSTILE!r}); mixer = al.mix(song); mixer.set('bass', solo=True, pan=0.5); mixer"]
+        [
+            LIBRARY,
+            f"lib.rename(song.id, {HOSTILE!r}); mixer = al.mix(song); mixer.set('bass', solo=True, pan=0.5); mixer",
+        ]
     )
     assert page.locator(".al-title").inner_text() == HOSTILE
     path = lab.save(page)
