@@ -83,8 +83,8 @@ def test_edits_lie_over_what_was_found(song: Sound, lib: Library) -> None:
     [
         ({"text": "  "}, "needs some text"),
         ({"start": 2.0}, "start before end"),
-        ({"start": 0.1, "end": 1.0}, "before the word 'Hold'"),
-        ({"start": 1.3, "end": 1.4}, "after the word 'now'"),
+        ({"start": 0.1, "end": 1.0}, "begin before 'Hold'"),
+        ({"start": 1.3, "end": 1.4}, "begin after 'now'"),
         ({"end": 99.0}, "between 0 and 4.00 s"),
         ({"start": float("nan")}, "between 0 and"),
     ],
@@ -99,7 +99,7 @@ def test_bad_edits_change_nothing(song: Sound, change: dict[str, object], why: s
 
 def test_insert_remove_accept(song: Sound) -> None:
     view = LyricsView(song)
-    view.insert_word(0, 1, "on", 0.8, 0.9)
+    view.insert_word(0, 1, "on", start=0.8, end=0.9)
     assert texts(song)[0] == "Hold on me now"
     view.remove_word(0, 2)
     view.remove_word(0, 2)

@@ -119,20 +119,23 @@ class LyricsView(SoundingWidget):
         self,
         line: int,
         word: int,
+        *,
         text: str | None = None,
         start: float | None = None,
         end: float | None = None,
         revision: str | None = None,
     ) -> Reply:
         """Give a word another text or other times (seconds). Lines and words count from 0."""
-        return self._change(revision, lambda lines: self._edits.edit(lines, line, word, text, start, end))
+        return self._change(
+            revision, lambda lines: self._edits.edit(lines, line, word, text=text, start=start, end=end)
+        )
 
     @request
     def insert_word(
-        self, line: int, word: int, text: str, start: float, end: float, revision: str | None = None
+        self, line: int, word: int, text: str, *, start: float, end: float, revision: str | None = None
     ) -> Reply:
         """Put a word in, before the word of that number."""
-        return self._change(revision, lambda lines: self._edits.insert(lines, line, word, text, start, end))
+        return self._change(revision, lambda lines: self._edits.insert(lines, line, word, text, start=start, end=end))
 
     @request
     def remove_word(self, line: int, word: int, revision: str | None = None) -> Reply:

@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, TypeAlias
 
@@ -69,7 +70,7 @@ class WordEdits:
     # ---- what can be changed -------------------------------------------------------------------
 
     def edit(
-        self, lines: Lines, line: int, word: int, text: str | None, start: float | None, end: float | None
+        self, lines: Lines, line: int, word: int, *, text: str | None, start: float | None, end: float | None
     ) -> None:
         """Give a word another text or other times; a person is sure of it."""
         segment, words = self._words(lines, line, word)
@@ -84,7 +85,7 @@ class WordEdits:
         words[word] = {**changed, "probability": 1.0, "edited": True}
         self._settle(segment)
 
-    def insert(self, lines: Lines, line: int, word: int, text: str, start: float, end: float) -> None:
+    def insert(self, lines: Lines, line: int, word: int, text: str, *, start: float, end: float) -> None:
         """Put a new word before another one; `word` may be the number of words."""
         segment = self._line(lines, line)
         words = segment["words"]
@@ -165,11 +166,9 @@ def _check_order(words: Sequence[Mapping[str, Any]], at: int, changed: Mapping[s
     around = [words[at - 1] if at else None, words[at + 1] if at + 1 < len(words) else None]
     before, after = around
     if before is not None and changed["start"] < before["start"]:
-        raise ParameterError(
-            f"it would begin before the word {str(before['word']).strip()!r} ({before['start']:.2f} s)"
-        )
+        raise ParameterError(f"it would begin before {str(before['word']).strip()!r} ({before['start']:.2f} s)")
     if after is not None and changed["start"] > after["start"]:
-        raise ParameterError(f"it would begin after the word {str(after['word']).strip()!r} ({after['start']:.2f} s)")
+        raise ParameterError(f"it would begin after {str(after['word']).strip()!r} ({after['start']:.2f} s)")
 
 
 def chops(
@@ -203,28 +202,25 @@ def chops(
         else:
             runs.append([place])
     words = [lines[i]["words"][j] for i, j in flat]
-    return [_cut(lines, words, [places[place] for place in run], run, rate, frames, padding) for run in runs]
+    found = []
+    for run in runs:
+        first, last = places[run[0]], places[run[-1]]
+        before = words[first - 1]["end"] if first else -math.inf
+        after = words[last + 1]["start"] if last + 1 < len(words) else math.inf
+        found.append(_cut(words[first : last + 1], (before, after), rate=rate, frames=frames, padding=padding))
+        found[-1] = replace(found[-1], facts={**found[-1].facts, "line": run[0][0] + 1})
+    return found
 
 
-def _cut(  # noqa: PLR0917 - the parts of one cut
-    lines: Lines,
-    words: list[Any],
-    numbers: list[int],
-    run: list[tuple[int, int]],
-    rate: int,
-    frames: int,
-    padding: float,
+def _cut(
+    inside: Sequence[Mapping[str, Any]], around: tuple[float, float], *, rate: int, frames: int, padding: float
 ) -> HandCut:
-    inside = [words[number] for number in numbers]
     start, stop = min(word["start"] for word in inside), max(word["end"] for word in inside)
-    left = words[numbers[0] - 1]["end"] if numbers[0] else -start
-    right = words[numbers[-1] + 1]["start"] if numbers[-1] + 1 < len(words) else math.inf
-    start -= min(padding, max(0.0, (start - left) / 2))
-    stop += min(padding, max(0.0, (right - stop) / 2))
+    start -= min(padding, max(0.0, (start - around[0]) / 2))
+    stop += min(padding, max(0.0, (around[1] - stop) / 2))
     text = " ".join(str(word["word"]).strip() for word in inside)
-    first, last = max(0, to_frames(start, rate)), min(frames, to_frames(stop, rate))
+    first, last = max(0, to_frames(max(0.0, start), rate)), min(frames, to_frames(stop, rate))
     if last <= first:
         raise ParameterError(f"nothing was cut: the word {text!r} lies beyond the end of the sound")
-    facts = {"word": text, "line": run[0][0] + 1}
-    facts["word_probability"] = round(min(float(word.get("probability", 1.0)) for word in inside), 4)
-    return HandCut(first, last, text, facts)
+    sure = round(min(float(word.get("probability", 1.0)) for word in inside), 4)
+    return HandCut(first, last, text, {"word": text, "word_probability": sure})

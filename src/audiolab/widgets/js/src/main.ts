@@ -3,6 +3,8 @@ import type { Model } from "./model";
 import css from "./styles.css";
 import { type Draw, open } from "./view";
 import { drawDownload } from "./download";
+import { drawLyrics } from "./lyrics";
+import { drawPianoRoll } from "./piano_roll";
 import { drawPlayer } from "./player";
 import { drawRun } from "./run_view";
 import { drawUploader } from "./uploader";
@@ -10,7 +12,9 @@ import { drawUploader } from "./uploader";
 const VIEWS: Record<string, Draw> = {
   cover: (view) => view.root.parentElement!.classList.add("al-hidden"),
   download: drawDownload,
+  lyrics: drawLyrics,
   mixer: drawMixer,
+  piano_roll: drawPianoRoll,
   player: drawPlayer,
   run: drawRun,
   uploader: drawUploader,
