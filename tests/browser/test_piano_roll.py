@@ -86,6 +86,7 @@ def test_notes_are_taken_away_and_come_back(lab):
     page.keyboard.press("z")
     page.wait_for_function("() => document.querySelector('.al-undo').disabled")
     assert lab.json(page, "len(song.stems['bass'].notes)") == 3
+    page.locator(".al-roll").nth(1).scroll_into_view_if_needed()
     box = page.locator(".al-roll").nth(1).bounding_box()
     rows = lab.json(page, "[n['pitch'] for n in song.stems['bass'].notes]")
     low, high = min(rows) - 3, max(rows) + 3  # seven pitches: an octave is shown

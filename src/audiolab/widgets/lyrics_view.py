@@ -229,7 +229,7 @@ class LyricsView(SoundingWidget):
         rows = []
         for line in lines[:_MOST_LINES]:
             reasons = "; ".join(f"{flag}: {FLAG_REASONS.get(flag, 'in doubt')}" for flag in line.get("flags", ()))
-            rows.append((f"{line['start']:.2f} s", Html(_marked(line)), reasons))
+            rows.append((f"{line['start']:.2f}\u00a0s", Html(_marked(line)), reasons))
         more = f"<p>and {len(lines) - _MOST_LINES} more lines</p>" if len(lines) > _MOST_LINES else ""
         return Html(
             f"<b>{escape(self.sound.name)}</b><br>{standing_sound(self.sound, height=60)}"

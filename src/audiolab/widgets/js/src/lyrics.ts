@@ -145,7 +145,7 @@ class Sheet {
 
   private reveal(line: HTMLElement): void {
     const { scrollTop, clientHeight } = this.element;
-    const top = line.offsetTop - this.element.offsetTop;
+    const top = line.offsetTop; // within the sheet, which is positioned
     if (top < scrollTop || top + line.offsetHeight > scrollTop + clientHeight) this.element.scrollTop = Math.max(0, top - clientHeight / 3);
   }
 

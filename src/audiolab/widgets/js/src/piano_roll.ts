@@ -57,11 +57,10 @@ export const drawPianoRoll: Draw = async (view) => {
   const shown = () => entries.filter(({ stem }) => view.model.get("stems").includes(stem));
   watch(view.model, "stems", view.signal, () => {
     roll.tracks = shown();
-    roll.redraw();
+    roll.fit();
     tracks.apply(false);
   });
   watch(view.model, "hear", view.signal, () => tracks.apply(false));
-  roll.fit();
   transport.on("time", (position) => {
     roll.position = position;
     roll.redraw();
