@@ -1,3 +1,5 @@
+from .browser import SampleBrowser as SampleBrowser
+from .browser import browse as browse
 from .download import Download as Download
 from .lyrics_view import LyricsView as LyricsView
 from .mixer import StemMixer as StemMixer
