@@ -4,6 +4,8 @@ import css from "./styles.css";
 import { type Draw, open } from "./view";
 import { drawAnnotator } from "./annotator";
 import { drawDownload } from "./download";
+import { drawLyrics } from "./lyrics";
+import { drawPianoRoll } from "./piano_roll";
 import { drawPlayer } from "./player";
 import { drawRun } from "./run_view";
 import { drawUploader } from "./uploader";
@@ -12,7 +14,9 @@ const VIEWS: Record<string, Draw> = {
   annotator: drawAnnotator,
   cover: (view) => view.root.parentElement!.classList.add("al-hidden"),
   download: drawDownload,
+  lyrics: drawLyrics,
   mixer: drawMixer,
+  piano_roll: drawPianoRoll,
   player: drawPlayer,
   run: drawRun,
   uploader: drawUploader,
