@@ -1,12 +1,14 @@
 import type { Model } from "./model";
 import css from "./styles.css";
 import { type Draw, open } from "./view";
+import { drawBrowser } from "./browser";
 import { drawDownload } from "./download";
 import { drawPlayer } from "./player";
 import { drawRun } from "./run_view";
 import { drawUploader } from "./uploader";
 
 const VIEWS: Record<string, Draw> = {
+  browser: drawBrowser,
   cover: (view) => view.root.parentElement!.classList.add("al-hidden"),
   download: drawDownload,
   player: drawPlayer,
