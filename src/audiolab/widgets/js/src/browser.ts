@@ -8,7 +8,7 @@ import { put, watch } from "./model";
 import { Table } from "./table";
 import type { Draw, View } from "./view";
 
-const THUMBS_AT_ONCE = 16;
+const THUMBS_AT_ONCE = 6; // a key's sound never waits for many
 const MOST_THUMBS = 6000;
 const MOST_SELECTED = 5000;
 

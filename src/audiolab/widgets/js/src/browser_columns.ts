@@ -105,7 +105,9 @@ function labelChips(cell: HTMLElement, row: SoundRow, proposal: Proposal | undef
   }
   if (proposal) {
     const others = proposal.top.map(([label, share]) => `${label} ${share.toFixed(2)}`).join(", ");
-    cell.append(chip(`${proposal.label} ${proposal.confidence.toFixed(2)}?`, proposal.family, "al-chip al-proposed", `proposed, not stored (Y accepts): ${others}`));
+    const made = chip(`${proposal.label} ${proposal.confidence.toFixed(2)}?`, proposal.family, "al-chip al-proposed", `proposed, not stored (Y accepts): ${others}`);
+    made.dataset.top = JSON.stringify(proposal.top);
+    cell.append(made);
   }
 }
 
