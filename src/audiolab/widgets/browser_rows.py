@@ -56,7 +56,7 @@ class Listing:
         with self.library.store.transaction(write=False) as session:
             for some in chunks([int(key) for key in part]):
                 statement = select(CardRow.number, CardRow.sound_id).where(CardRow.number.in_(some))
-                found.update(dict(session.execute(statement).tuples().all()))
+                found.update(dict(session.execute(statement).all()))
         return [found[int(key)] for key in part if int(key) in found]
 
     def rows(self, start: int, stop: int) -> list[dict[str, Any]]:

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { ByteCache } from "./audition";
 import { length } from "./browser_columns";
-import { probabilities } from "./classifier";
 import { listen, prepare, resample, toFrames, toMono } from "./preparing";
+import { probabilities } from "./probabilities";
 import { ROW, rowsInWindow } from "./table";
 
 const tone = (frames: number, from = 0): Float32Array => Float32Array.from({ length: frames }, (_, i) => (i < from ? 0 : 0.5 * Math.sin(i / 5)));

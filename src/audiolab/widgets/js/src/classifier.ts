@@ -2,6 +2,7 @@ import type { Heard } from "./audition";
 import type { Proposal } from "./browser_columns";
 import type { Graph } from "./onnx/main";
 import { type FilterBank, FRAMES, listen, prepare, RATE } from "./preparing";
+import { probabilities } from "./probabilities";
 import type { Rpc } from "./rpc";
 
 type Runtime = typeof import("./onnx/main");
@@ -116,20 +117,6 @@ export class Classifier {
     const label = !vector || confidence < unknown_below ? unknown : labels[order[0]];
     return { label, family: families[label] ?? unknown, confidence, top: order.slice(0, TOP).map((i) => [labels[i], shares[i]]) };
   }
-}
-
-/** Calibrated probabilities, as `Head.probabilities` gives them; equal ones for silence. */
-export function probabilities(vector: Float32Array | null, weight: Float32Array, bias: Float32Array, count: number, temperature: number): number[] {
-  if (!vector || vector.every((value) => value === 0)) return Array.from({ length: count }, () => 1 / count);
-  const logits = Array.from({ length: count }, (_, label) => {
-    let sum = bias[label];
-    for (let i = 0; i < vector.length; i++) sum += vector[i] * weight[i * count + label];
-    return sum / temperature;
-  });
-  const top = Math.max(...logits);
-  const powers = logits.map((logit) => Math.exp(logit - top));
-  const total = powers.reduce((sum, power) => sum + power, 0);
-  return powers.map((power) => power / total);
 }
 
 function bytes(view: DataView): Uint8Array<ArrayBuffer> {

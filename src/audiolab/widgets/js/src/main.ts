@@ -1,3 +1,4 @@
+import { drawMixer } from "./mixer";
 import type { Model } from "./model";
 import css from "./styles.css";
 import { type Draw, open } from "./view";
@@ -11,6 +12,7 @@ const VIEWS: Record<string, Draw> = {
   browser: drawBrowser,
   cover: (view) => view.root.parentElement!.classList.add("al-hidden"),
   download: drawDownload,
+  mixer: drawMixer,
   player: drawPlayer,
   run: drawRun,
   uploader: drawUploader,

@@ -1,6 +1,10 @@
 // A bundle of its own, fetched when a page first runs a model: onnxruntime-web, WebAssembly only, one thread.
 import * as ort from "onnxruntime-web/wasm";
 
+// experiments/browser_inference measures the page's code itself.
+export { listen, prepare } from "../preparing";
+export { probabilities } from "../probabilities";
+
 /** A graph that is ready to run. */
 export interface Graph {
   readonly inputs: readonly string[];
