@@ -10,6 +10,7 @@ device's and is given beside it.
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import sys
 import tempfile
@@ -19,23 +20,50 @@ from typing import Any
 
 import numpy as np
 import soundfile as sf
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-from browser.conftest import CHROMIUM, FLAGS, Lab, Server
 from playwright.sync_api import sync_playwright
 
 from audiolab.library import Library
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from browser.conftest import CHROMIUM, FLAGS, Lab, Server  # noqa: E402
 
 RATE = 44100
 CLOCK = """
 () => {
   const all = (globalThis.__latencies = []);
-  const taps = globalThis.__audiolab_taps;
+  const keys = ["ArrowDown", "ArrowUp", "End", "Home"];
   let pressed = 0;
-  document.addEventListener("keydown", (event) => { if (event.key.startsWith("Arrow") || event.key === "End" || event.key === "Home") pressed = performance.now(); }, true);
-  taps.push = (tap) => { if (pressed && tap.frame === 0) { all.push(performance.now() - pressed); pressed = 0; } return 0; };
+  document.addEventListener("keydown", ({ key }) => { if (keys.includes(key)) pressed = performance.now(); }, true);
+  globalThis.__audiolab_taps.push = ({ frame }) => {
+    if (pressed && frame === 0) {
+      all.push(performance.now() - pressed);
+      pressed = 0;
+    }
+    return 0;
+  };
 }
 """
+HEAP = """
+async () => {
+  for (let i = 0; i < 3; i++) {
+    gc();
+    await new Promise((done) => setTimeout(done, 200));
+  }
+  return performance.memory.usedJSHeapSize / 1e6;
+}
+"""
+RUN = """
+() => {
+  const notebook = window.jupyterapp.shell.currentWidget.content;
+  notebook.activeCellIndex = 1;
+  notebook.model.cells.get(1).sharedModel.setSource("browser = al.browse(lib, sort='name'); browser");
+  globalThis.__start = performance.now();
+  void window.jupyterapp.commands.execute("notebook:run-cell");
+}
+"""
+DEVICE = "() => { const c = new AudioContext(); return 1000 * (c.baseLatency + (c.outputLatency || 0)); }"
 
 
 def make_library(folder: Path, count: int) -> Path:
@@ -55,15 +83,6 @@ def make_library(folder: Path, count: int) -> Path:
     return folder / "library"
 
 
-def heap(page: Any) -> float:
-    """Give the page's JavaScript heap in MB, after a collection."""
-    return float(
-        page.evaluate(
-            "async () => { for (let i = 0; i < 3; i++) { gc(); await new Promise(r => setTimeout(r, 200)); } return performance.memory.usedJSHeapSize / 1e6; }"
-        )
-    )
-
-
 def presses(page: Any, keys: list[str], pause: int) -> list[float]:
     """Press keys; give the milliseconds until each sounded."""
     page.evaluate("() => { globalThis.__latencies.length = 0; }")
@@ -75,8 +94,44 @@ def presses(page: Any, keys: list[str], pause: int) -> list[float]:
 
 
 def told(times: list[float]) -> str:
+    """Say how long it took."""
     ordered = sorted(times)
-    return f"median {statistics.median(ordered):.0f} ms, 95 % under {ordered[int(0.95 * (len(ordered) - 1))]:.0f} ms, longest {ordered[-1]:.0f} ms ({len(ordered)} presses)"
+    most, median = ordered[int(0.95 * (len(ordered) - 1))], statistics.median(ordered)
+    return f"median {median:.0f} ms, 95 % under {most:.0f} ms, longest {ordered[-1]:.0f} ms ({len(ordered)} presses)"
+
+
+def measure(lab: Lab, library: Path, count: int, number: int) -> list[tuple[str, str]]:
+    """Open a notebook, run the cell, press keys; give what was found."""
+    page = lab.open([f"import audiolab as al\nlib = al.Library({str(library)!r})", "0"], wait=None)
+    before = page.evaluate(HEAP)
+    lab.python(page, "import audiolab.widgets.browser")
+    page.evaluate(RUN)
+    page.wait_for_selector(".al-grid-body .al-c-name")
+    rows = page.evaluate("() => performance.now() - globalThis.__start")
+    page.wait_for_timeout(3000)
+    page.evaluate(CLOCK)
+    listed = page.evaluate(HEAP)
+    page.locator(".al-grid").evaluate("(grid) => grid.focus()")
+    page.wait_for_timeout(1000)
+    near = presses(page, ["ArrowDown"] * number, 350)
+    far = presses(page, ["End", "Home"] * 5, 800)
+    device = page.evaluate(DEVICE)
+    for _ in range(count // 13 + 2):
+        page.keyboard.press("PageDown")
+        page.wait_for_timeout(60)
+    page.wait_for_timeout(2000)
+    through = page.evaluate(HEAP)
+    nodes = page.evaluate("() => document.querySelectorAll('.al-grid-row').length")
+    return [
+        ("cell run to the first rows", f"{rows / 1000:.2f} s"),
+        ("key press to sound, arrow keys (neighbours are fetched ahead)", told(near)),
+        ("key press to sound, far jumps (nothing is fetched ahead)", told(far)),
+        ("from there to the loudspeaker, as Chromium says", f"{device:.0f} ms"),
+        ("JavaScript heap: JupyterLab alone", f"{before:.0f} MB"),
+        ("JavaScript heap: with the browser shown", f"{listed:.0f} MB"),
+        ("JavaScript heap: after PageDown through all sounds, playing", f"{through:.0f} MB"),
+        ("rows in the document", str(nodes)),
+    ]
 
 
 def main() -> None:
@@ -84,54 +139,22 @@ def main() -> None:
     parser.add_argument("--sounds", type=int, default=5000)
     parser.add_argument("--presses", type=int, default=60)
     given = parser.parse_args()
+    load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
         folder = Path(name)
         started = time.perf_counter()
         library = make_library(folder, given.sounds)
-        print(f"library of {given.sounds} sounds made in {time.perf_counter() - started:.0f} s", file=sys.stderr)
+        print(f"{given.sounds} sounds made in {time.perf_counter() - started:.0f} s", file=sys.stderr)
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         server = Server(folder)
         try:
-            lab = Lab(server, browser)
-            page = lab.open([f"import audiolab as al\nlib = al.Library({str(library)!r})", "0"], wait=None)
-            before = heap(page)
-            page.evaluate("() => { globalThis.__start = performance.now(); }")
-            lab.python(page, "import audiolab.widgets.browser")
-            page.evaluate(
-                """async () => { const nb = window.jupyterapp.shell.currentWidget.content; const cell = nb.model.cells.get(1);
-                    cell.sharedModel.setSource("browser = al.browse(lib, sort='name'); browser"); nb.activeCellIndex = 1; globalThis.__start = performance.now();
-                    void window.jupyterapp.commands.execute('notebook:run-cell'); }"""
-            )
-            page.wait_for_selector(".al-grid-body .al-c-name")
-            rows = page.evaluate("() => performance.now() - globalThis.__start")
-            page.wait_for_timeout(3000)
-            page.evaluate(CLOCK)
-            listed = heap(page)
-            page.locator(".al-grid").evaluate("(grid) => grid.focus()")
-            page.wait_for_timeout(1000)
-            near = presses(page, ["ArrowDown"] * given.presses, 350)
-            far = presses(page, ["End", "Home"] * 5, 800)
-            device = page.evaluate(
-                "() => { const c = new AudioContext(); return 1000 * (c.baseLatency + (c.outputLatency || 0)); }"
-            )
-            for _ in range(given.sounds // 13 + 2):
-                page.keyboard.press("PageDown")
-                page.wait_for_timeout(60)
-            page.wait_for_timeout(2000)
-            through = heap(page)
-            nodes = page.evaluate("() => document.querySelectorAll('.al-grid-row').length")
+            found = measure(Lab(server, browser), library, given.sounds, given.presses)
         finally:
             server.close()
             browser.close()
-    print(f"| figure, {given.sounds} sounds listed | measured |\n|---|---|")
-    print(f"| cell run to the first rows | {rows / 1000:.2f} s |")
-    print(f"| key press to sound, arrow keys (the neighbours are fetched ahead) | {told(near)} |")
-    print(f"| key press to sound, far jumps (nothing is fetched ahead) | {told(far)} |")
-    print(f"| from there to the loudspeaker, as the browser says | {device:.0f} ms |")
-    print(f"| JavaScript heap: JupyterLab alone | {before:.0f} MB |")
-    print(f"| with the browser shown | {listed:.0f} MB |")
-    print(f"| after going through all sounds by PageDown, playing | {through:.0f} MB |")
-    print(f"| rows in the document | {nodes} |")
+    print(f"| {given.sounds:,} sounds listed; {os.cpu_count()} cores, load before {load:.1f} | measured |\n|---|---|")
+    for figure, value in found:
+        print(f"| {figure} | {value} |")
 
 
 if __name__ == "__main__":

@@ -27,15 +27,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from labels import shares
 from numpy.typing import NDArray
 
 from audiolab.audio import open_source
 from audiolab.errors import AudioError
 from audiolab.stages.classification.choosing import find_model
-from audiolab.stages.classification.encoder import get_encoder
 from audiolab.stages.classification.head import get_head
 from audiolab.stages.classification.model_files import ENCODER, read_verified
-from audiolab.stages.classification.stage import embed_sources
 from audiolab.widgets.browser_tagging import RUNTIME, RUNTIME_WASM, filter_bank
 from audiolab.widgets.bundle import find_bundle, why_missing
 
@@ -43,6 +42,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 LONGEST = 20.0
+ONE_WORKER: dict[str, Any] = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": None}
 WINDOW = 43_844
 """Frames of Basic Pitch's window at 22.05 kHz."""
 WAYS = {
@@ -51,23 +51,23 @@ WAYS = {
     "kernel": "in the kernel",
     "dask": "in a Dask worker",
 }
+PAGE = b"<!doctype html><title>browser inference</title><script type=module src=/page.js></script>"
+COLD_PAGE = """
+async () => {
+  const begun = performance.now();
+  await start();
+  await ways.page(0, 1);
+  return performance.now() - begun;
+}
+"""
 COLD_KERNEL = """
 import sys, time
 begun = time.perf_counter()
 sys.path.insert(0, {here!r})
-from run import shares
+from labels import shares
 shares([{path!r}])
 print(time.perf_counter() - begun)
 """
-
-
-def shares(paths: Sequence[str]) -> list[list[float]]:
-    """Classify files: what the kernel and the worker do."""
-    model = find_model("shipped")
-    encoder, head = get_encoder(model), get_head(model)
-    sources = [open_source(path) for path in paths]
-    parts = [head.probabilities(vectors) for vectors, _ in embed_sources(sources, encoder, kinds=False)]
-    return [list(map(float, row)) for row in np.concatenate(parts)]
 
 
 @dataclass
@@ -85,7 +85,7 @@ class Bench:
         parts = path.strip("/").split("/")
         match parts:
             case [""]:
-                return b"<!doctype html><title>bench</title><script type=module src=/page.js></script>", "text/html", None
+                return PAGE, "text/html", None
             case ["page.js"]:
                 return (HERE / "page.js").read_bytes(), "text/javascript", None
             case [name] if name == RUNTIME:
@@ -148,7 +148,7 @@ def serve(bench: Bench) -> ThreadingHTTPServer:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def do_GET(self) -> None:  # noqa: N802 - the base class names it
+        def do_GET(self) -> None:
             try:
                 body, kind, told = bench.answer(self.path)
                 status = 200
@@ -257,18 +257,21 @@ def cold_starts(browser: Any, url: str, bench: Bench, repeats: int) -> dict[str,
         page.goto(url)
         page.wait_for_function("() => globalThis.start")
         bench.moved = 0
-        first = "async () => { const b = performance.now(); await start(); await ways.page(0, 1); return performance.now() - b; }"
-        times["page"].append(page.evaluate(first))
+        times["page"].append(page.evaluate(COLD_PAGE))
         moved = bench.moved
         page.close()
         code = COLD_KERNEL.format(here=str(HERE), path=bench.paths[0])
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         times["kernel"].append(1000 * float(done.stdout))
         begun = time.perf_counter()
-        with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+        with (
+            LocalCluster(**ONE_WORKER) as cluster,
+            Client(cluster) as client,
+        ):
             client.submit(shares, bench.paths[:1], pure=False).result()
             times["dask"].append(1000 * (time.perf_counter() - begun))
-    return {way: {"milliseconds": statistics.median(all_), "all": all_} for way, all_ in times.items()} | {"bytes": moved}
+    medians = {way: {"milliseconds": statistics.median(all_), "all": all_} for way, all_ in times.items()}
+    return medians | {"bytes": moved}
 
 
 def basic_pitch(page: Any, bench: Bench, repeats: int) -> dict[str, Any]:
@@ -277,9 +280,7 @@ def basic_pitch(page: Any, bench: Bench, repeats: int) -> dict[str, Any]:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(
-        str(basic_pitch_file()), options, providers=["CPUExecutionProvider"]
-    )
+    session = onnxruntime.InferenceSession(str(basic_pitch_file()), options, providers=["CPUExecutionProvider"])
     name, names = session.get_inputs()[0].name, [output.name for output in session.get_outputs()]
     there, here, opened = [], [], []
     windows = bench.windows
@@ -322,12 +323,17 @@ def table(results: dict[str, Any], sizes: Sequence[int]) -> str:
     names = {"page": "a fresh page: runtime, model, one sound", "kernel": "a fresh Python: imports, model, one sound",
              "dask": "a fresh cluster of one worker, and the same there"}  # fmt: skip
     for way, said in names.items():
-        lines.append(f"| {said} | {cold[way]['milliseconds'] / 1000:.2f} s | {size_text(cold['bytes']) if way == 'page' else '–'} |")
-    lines += ["", "| agreement with the kernel, all sounds | same label | largest difference of a probability |", "|---|---|---|"]
+        moved = size_text(cold["bytes"]) if way == "page" else "–"
+        lines.append(f"| {said} | {cold[way]['milliseconds'] / 1000:.2f} s | {moved} |")
+    lines += [
+        "",
+        "| agreement with the kernel | same label | largest difference of a probability |",
+        "|---|---|---|",
+    ]
     for way in ("page", "dask"):
         lines.append(f"| {way} | {100 * apart[way]['same label']:.1f} % | {apart[way]['largest difference']:.1e} |")
     lines += ["", "| Basic Pitch, one thread | page | kernel | largest difference of an output |", "|---|---|---|---|",
-              f"| {notes['seconds of sound']:.0f} s of sound (opening the model in the page: {notes['opening']:.0f} ms) | "
+              f"| {notes['seconds of sound']:.0f} s of sound (opening in the page: {notes['opening']:.0f} ms) | "
               f"{notes['page']:,.0f} ms | {notes['kernel']:,.0f} ms | {notes['largest difference']:.1e} |"]  # fmt: skip
     return "\n".join(lines) + "\n"
 
@@ -361,7 +367,10 @@ def main() -> int:
         server = serve(bench)
         url = f"http://127.0.0.1:{server.server_address[1]}/"
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+        with (
+            LocalCluster(**ONE_WORKER) as cluster,
+            Client(cluster) as client,
+        ):
             bench.client = client
             page = browser.new_page()
             page.set_default_timeout(600_000)
