@@ -3,6 +3,7 @@ import type { Model } from "./model";
 import css from "./styles.css";
 import { type Draw, open } from "./view";
 import { drawAnnotator } from "./annotator";
+import { drawBrowser } from "./browser";
 import { drawDownload } from "./download";
 import { drawLyrics } from "./lyrics";
 import { drawPianoRoll } from "./piano_roll";
@@ -12,6 +13,7 @@ import { drawUploader } from "./uploader";
 
 const VIEWS: Record<string, Draw> = {
   annotator: drawAnnotator,
+  browser: drawBrowser,
   cover: (view) => view.root.parentElement!.classList.add("al-hidden"),
   download: drawDownload,
   lyrics: drawLyrics,
