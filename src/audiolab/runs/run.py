@@ -94,6 +94,8 @@ class Run:
         """Start driving; called by `process` and `resume`."""
         kept = self._client if self._client is not None and self._client.status == "running" else None
         self._client = client or kept or get_client()
+        # Said before the driver's thread says more: who looks now must not see how an earlier attempt ended.
+        self.library.update_run(self.id, status="queued")
         self._driver = Driver(self.library.path, self.id, self._client)
         self._driver.start()
         return self

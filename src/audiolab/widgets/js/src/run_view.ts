@@ -79,6 +79,7 @@ export const drawRun: Draw = (view) => {
   });
   view.keys.add("c", "cancel the run", () => head.cancel());
   view.keys.add("r", "resume the run", () => head.resume());
+  view.root.dataset.ready = "true";
 };
 
 class Head {
