@@ -17,27 +17,9 @@ from audiolab.stages import registry
 from audiolab.stages.base import NewSound, Resolved, StageOutput
 from audiolab.synth import noise
 
+pytestmark = pytest.mark.usefixtures("pretend")
+
 ALL = {"name": "all", "steps": [{"stage": name} for name in ("measure", "halves", "cuts", "names", "summary")]}
-
-
-@pytest.fixture(scope="module")
-def client():
-    from distributed import Client, LocalCluster
-
-    with (
-        LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address="127.0.0.1:0") as cluster,
-        Client(cluster, set_as_default=False) as made,
-    ):
-        yield made
-
-
-@pytest.fixture(autouse=True)
-def _pretend(monkeypatch):
-    registry.get_stage.cache_clear()
-    table = {name: f"pretend_stages:{stage.__name__}" for name, stage in pretend_stages.STAGES.items()}
-    monkeypatch.setattr(registry, "_BUILT_IN", table)
-    yield
-    registry.get_stage.cache_clear()
 
 
 @pytest.fixture

@@ -11,35 +11,14 @@ from audiolab.audio import write_audio
 from audiolab.errors import ParameterError, RunError
 from audiolab.library import Library
 from audiolab.runs import Run, process
-from audiolab.stages import registry
 from audiolab.synth import noise
+
+pytestmark = pytest.mark.usefixtures("pretend")
 
 ALL = {
     "name": "all",
     "steps": [{"stage": name} for name in ("measure", "halves", "cuts", "names", "summary", "absent")],
 }
-
-
-@pytest.fixture(scope="session")
-def client():
-    """Workers as threads: only tests may do that."""
-    from distributed import Client, LocalCluster
-
-    with (
-        LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address="127.0.0.1:0") as cluster,
-        Client(cluster, set_as_default=False) as made,
-    ):
-        yield made
-
-
-@pytest.fixture(autouse=True)
-def _pretend(monkeypatch):
-    registry.get_stage.cache_clear()
-    table = {name: f"pretend_stages:{stage.__name__}" for name, stage in pretend_stages.STAGES.items()}
-    monkeypatch.setattr(registry, "_BUILT_IN", table)
-    pretend_stages.CALLS.clear()
-    yield
-    registry.get_stage.cache_clear()
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ def test_what_was_found_is_kept_until_a_file_changes(planted, tmp_path, monkeypa
     cache = tmp_path / "kept"
     first = find_together(planted, (), cache=cache)
     with monkeypatch.context() as patched:
-        patched.setattr("audiolab.training.duplicates._listen_all", lambda *_: pytest.fail("it listened again"))
+        patched.setattr("audiolab.training.duplicates.listen_all", lambda *_: pytest.fail("it listened again"))
         assert find_together(planted, (), cache=cache) == first
     save(planted[-1].path, hit("snare", 77))
     assert find_together(planted, (), cache=cache).twins == {}

@@ -105,7 +105,7 @@ def test_display_shows_the_static_view_and_then_the_live_one(monkeypatch):
     import IPython.display
 
     shown: list[dict[str, str]] = []
-    monkeypatch.setattr(IPython.display, "display", lambda data, raw: shown.append(data))
+    monkeypatch.setattr(IPython.display, "display", lambda data, **_: shown.append(data))
     widget = Counter()
     widget._bundle = "key"
     widget._ipython_display_()

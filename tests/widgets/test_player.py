@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import re
+import shutil
+import time
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 from audiolab.audio import Audio, Peaks, open_source
 from audiolab.errors import ParameterError
 from audiolab.library import Library
+from audiolab.library.peakcache import kept_peaks
 from audiolab.widgets.outlines import outline_of, rough_outline
 from audiolab.widgets.player import Player
 from audiolab.widgets.sounding import CHUNK, Offered
@@ -98,6 +101,30 @@ def test_outlines_are_kept_and_damaged_ones_made_anew(tmp_path, rng):
         again = outline_of(sound, wait=True)
         np.testing.assert_array_equal(first.peaks.levels[256], again.peaks.levels[256])
         assert Peaks.load(kept[0]).frames == 30000
+
+
+def test_songs_have_their_outline_when_they_are_added(tmp_path, rng):
+    path = tmp_path / "song.wav"
+    sf.write(path, rng.uniform(-0.5, 0.5, 8000 * 61), 8000)
+    with Library(tmp_path / "lib") as lib:
+        song = lib.add(path, kind="song")
+        assert kept_peaks(lib.path, song.content_id).frames == 8000 * 61
+        shutil.rmtree(lib.path / "cache" / "peaks")
+        (lib.path / "cache" / "peaks").write_text("no folder")
+        assert outline_of(song, wait=True).exact, "that it cannot be kept is no reason not to draw it"
+
+
+def test_where_seeking_is_slow_the_rough_outline_is_still_quick(rng):
+    class Slow(Audio):
+        def blocks(self, size=1 << 16, *, start=0, stop=None):
+            time.sleep(0.05)
+            yield from super().blocks(size, start=start, stop=stop)
+
+    source = Slow(np.full((1, 800_000), 0.5, np.float32), 8000)
+    began = time.perf_counter()
+    outline = rough_outline(source)
+    assert time.perf_counter() - began < 2
+    np.testing.assert_array_equal(outline.between(source, 0, source.frames, 50)[0], 0.5)
 
 
 def test_a_long_sound_is_drawn_roughly_first(tmp_path):

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session, aliased
 
-from audiolab.library.models import CollectionItemRow, ResultRow, SetRow, SoundRow, TagRow, VectorRow
+from audiolab.library.derived import BY_HAND
+from audiolab.library.models import CollectionItemRow, DocumentRow, ResultRow, SetRow, SoundRow, TagRow, VectorRow
 from audiolab.library.overlaying import effective
 from audiolab.library.text import fold_text
 from audiolab.library.textindex import Column
@@ -82,6 +83,9 @@ def make_cards(session: Session, ids: Sequence[str]) -> dict[str, Card]:
     for sound_id, label, source, denied in session.execute(said):
         tags[sound_id].append(_Said(label, source, denied))
     held = set(session.scalars(select(CollectionItemRow.sound_id).where(CollectionItemRow.sound_id.in_(ids))))
+    held.update(
+        session.scalars(select(DocumentRow.sound_id).where(DocumentRow.sound_id.in_(ids), DocumentRow.kind == BY_HAND))
+    )
     has = _has(session, ids)
     lyrics = _lyrics(session, [i for i in rows if LYRICS in has[i]], [i for i in rows if "stems" in has[i]])
     cards = {}

@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, and_, exists, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
+from audiolab.library.derived import BY_HAND
 from audiolab.library.models import (
     CollectionItemRow,
     CollectionRow,
+    DocumentRow,
     FileRow,
     ResultRow,
     SetItemRow,
@@ -78,11 +80,11 @@ def _sounds(session: Session) -> Iterator[tuple[str, str, str]]:
         yield "dangling", sound_id, f"{shorten(name)!r} has neither a file nor a place in another sound"
     unset = select(SoundRow.id, SoundRow.name).where(
         SoundRow.start.is_not(None),
-        SoundRow.result_key.is_not(None),  # what a person cut is in no set
         ~exists().where(SetItemRow.sound_id == SoundRow.id),
+        ~exists().where(DocumentRow.sound_id == SoundRow.id, DocumentRow.kind == BY_HAND),
     )
     for sound_id, name in session.execute(unset):
-        yield "dangling", sound_id, f"the sample {shorten(name)!r} is in no sample set"
+        yield "dangling", sound_id, f"the sample {shorten(name)!r} is in no sample set, and nobody cut it by hand"
 
 
 def _places(session: Session) -> Iterator[tuple[str, str, str]]:

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import ColumnElement, or_, select, true, update
 from sqlalchemy.orm import Session
 
 from audiolab.library.cardrows import CardRow
@@ -19,6 +19,7 @@ from audiolab.library.overlays import overlaid_facts
 from audiolab.library.store import touch
 
 __all__ = [
+    "BY_HAND",
     "CHUNK",
     "FACTS_OF",
     "chunks",
@@ -33,6 +34,8 @@ _Item = TypeVar("_Item", str, int)
 
 FACTS_OF = "facts:"
 """Begins the kind of a document that holds what a stage found about one sound of a set."""
+BY_HAND = "cut"
+"""Kind of the document that says that a person cut or moved this slice; see `hand_slices`."""
 CHUNK = 400
 """Values in one `IN (...)`: below every database's limit."""
 
@@ -137,18 +140,21 @@ def _refresh_views(session: Session, parent: SoundRow) -> list[str]:
     sets = session.scalars(
         select(SetRow).where(SetRow.parent_id == parent.id).order_by(SetRow.used_at, SetRow.id)
     ).all()
-    if not sets:
-        return []
-    newest = sets[-1]
+    newest = sets[-1] if sets else None
     for found in sets:
-        superseded_by = None if found is newest else newest.id
+        superseded_by = None if newest is None or found is newest else newest.id
         if found.superseded_by != superseded_by:
             found.superseded_by = superseded_by
-    held = select(SetItemRow.sound_id).where(SetItemRow.set_id == newest.id)
+    # What people cut belongs to no set, so that none takes its place.
+    by_hand = select(DocumentRow.sound_id).where(DocumentRow.kind == BY_HAND, DocumentRow.sound_id == SoundRow.id)
+    held: ColumnElement[bool] = true()
+    if newest is not None:
+        in_newest = select(SetItemRow.sound_id).where(SetItemRow.set_id == newest.id)
+        held = SoundRow.id.in_(in_newest) | by_hand.exists()
     views = select(SoundRow.id).where(SoundRow.parent_id == parent.id, SoundRow.start.is_not(None))
-    on = views.where(SoundRow.current.is_(False), SoundRow.id.in_(held)) if parent.current else None
-    off = views.where(SoundRow.current.is_(True), SoundRow.result_key.is_not(None))  # a person's own cuts stay
-    off = off.where(SoundRow.id.not_in(held)) if parent.current else off
+    on = views.where(SoundRow.current.is_(False), held) if parent.current else None
+    off = views.where(SoundRow.current.is_(True))
+    off = off.where(~held) if parent.current else off
     changed: list[str] = []
     for statement, current in ((on, True), (off, False)):
         found_ids = session.scalars(statement).all() if statement is not None else []

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from audiolab.library.derived import FACTS_OF, chunks
+from audiolab.library.derived import BY_HAND, FACTS_OF, chunks
 from audiolab.library.graph import Edge, Graph, Node, engine_lines
 from audiolab.library.models import DocumentRow, ResultRow, SetItemRow, SetRow, SoundRow, TagRow
 from audiolab.library.overlaying import require
@@ -301,6 +301,8 @@ class _Family:
 def _told(kind: str, body: Mapping[str, Any]) -> str:
     if kind == "name":
         return "renamed"
+    if kind == BY_HAND:
+        return "cut by hand" if "moved_from" not in body else "edges moved by hand"
     if kind == "fields":
         words = [f"{name} {_short(value)}" for name, value in body.items() if name in {"rating", "favourite"}]
         return ", ".join(words + (["note"] if body.get("note") else [])) or "fields"

@@ -26,6 +26,7 @@ from audiolab.library.caring import Caring
 from audiolab.library.edits import Edits
 from audiolab.library.folderplaces import Places
 from audiolab.library.folders import Folders
+from audiolab.library.handwork import Handwork
 from audiolab.library.journal import Journal
 from audiolab.library.lookups import Lookups
 from audiolab.library.media import FileMediaStore, MediaStore
@@ -44,7 +45,7 @@ from audiolab.library.vectors import KeptVectors, kept_vectors, read_vectors, ve
 __all__ = ["Library"]
 
 
-class Library(Lookups, Asking, Edits, Journal, Folders, Caring):
+class Library(Lookups, Asking, Edits, Handwork, Journal, Folders, Caring):
     """A library: sounds, their tags, and how each was made.
 
     Parameters

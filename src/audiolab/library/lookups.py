@@ -12,6 +12,7 @@ from audiolab.library import overlaying
 from audiolab.library.derived import chunks, visible
 from audiolab.library.family import family_graph
 from audiolab.library.graph import Graph
+from audiolab.library.hand_slices import hand_slices
 from audiolab.library.ids import set_id
 from audiolab.library.lists import SampleSet, SoundList
 from audiolab.library.models import SetItemRow, SetRow, SoundRow
@@ -103,8 +104,17 @@ class Lookups:
         """
         return self._set(SetRow.id == set_id(result_key), f"the result {result_key[:12]}… has no sample set")
 
-    def samples_of(self, parent_id: str) -> SampleSet:
-        """Give a sound's newest sample set without what is in the trash; empty if it was never cut."""
+    def samples_of(self, parent_id: str, *, by_hand: bool = False) -> SampleSet:
+        """Give a sound's newest sample set without what is in the trash; empty if it was never cut.
+
+        Parameters
+        ----------
+        by_hand : bool
+            With it the slices that people cut, in order of time. They belong to no set: a job on the set does not
+            know them.
+        """
+        if by_hand:
+            return self._with_hand_slices(parent_id)
         return self._set((SetRow.parent_id == parent_id) & SetRow.superseded_by.is_(None), None, parent_id)
 
     def _set(self, which: Any, missing: str | None, parent_id: str | None = None) -> SampleSet:
@@ -130,6 +140,20 @@ class Lookups:
             parent_id=found.parent_id,
             result_key=found.result_key,
             superseded_by=found.superseded_by,
+            facts=found.facts,
+        )
+
+    def _with_hand_slices(self, parent_id: str) -> SampleSet:
+        found = self.samples_of(parent_id)
+        with self.store.transaction(write=False) as session:
+            cut = hand_slices(session, parent_id)
+        rows = {row.id: row for row in (*found._rows, *cut)}
+        return SampleSet(
+            self._library,
+            sorted(rows.values(), key=lambda row: (row.start or 0, row.stop or 0, row.id)) if cut else found._rows,
+            id=found.id,
+            parent_id=parent_id,
+            result_key=found.result_key,
             facts=found.facts,
         )
 

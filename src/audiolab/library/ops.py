@@ -123,7 +123,7 @@ def note(
     ----------
     what : str
         add, tag, untag, rename, delete, restore, overlay, fields, kind, collect, uncollect, and so on; each has
-        its way back in `undoing.py`.
+        its way back in `ways_back.py`.
     target : str
         Id of the sound, or `collection:NAME`.
     before, after : mapping, optional

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from audiolab.errors import CatalogError, ParameterError
 from audiolab.library.clock import utc_now
-from audiolab.library.derived import chunks, latest_of, refresh_facts
+from audiolab.library.derived import BY_HAND, chunks, latest_of, refresh_facts
 from audiolab.library.models import DocumentRow, ResultRow, SetItemRow, SoundRow, TagRow
 from audiolab.library.ops import note
 from audiolab.library.overlays import check_overlay, overlaid, relabelled
@@ -93,7 +93,7 @@ def overlay(session: Session, sound_id: str, kind: str) -> dict[str, Any] | None
 def set_overlay(session: Session, actor: str, sound_id: str, kind: str, body: Mapping[str, Any] | None) -> None:
     """Write, replace or (with None) remove an overlay."""
     sound = require(session, sound_id)
-    if not kind or len(kind) > 64 or kind in {NAME, FIELDS} or ":" in kind:
+    if not kind or len(kind) > 64 or kind in {NAME, FIELDS, BY_HAND} or ":" in kind:
         raise ParameterError(f"an overlay's kind is the name of a stage, or 'facts', not {kind!r}")
     before = overlay(session, sound_id, kind)
     if body:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from audiolab.audio import Audio, BlockSource, Named, Render, Rendered, TempoMap, View, open_source
+from audiolab.audio import Audio, BlockSource, Named, Render, Rendered, TempoMap, View, open_source, to_frames
 from audiolab.errors import CatalogError
 from audiolab.library.fixed import Fixed
 from audiolab.library.tables import html_table, seconds_text
@@ -283,8 +283,8 @@ class Sound(Fixed):
 
     @property
     def samples(self) -> SampleSet:
-        """Its newest sample set; empty if it was never cut."""
-        return self.library.samples_of(self.id)
+        """Its newest sample set, with what people cut by hand; empty if it was never cut."""
+        return self.library.samples_of(self.id, by_hand=True)
 
     @property
     def takes(self) -> dict[str, SoundList]:
@@ -292,6 +292,31 @@ class Sound(Fixed):
         from audiolab.library.takes import takes_of
 
         return takes_of(self)
+
+    def cut(self, start: float, stop: float, *, name: str | None = None, label: str | None = None) -> Sound:
+        """Cut a sample out of it by hand, from and to a time in seconds; give the sample.
+
+        It is a view that stays when the sound is sliced anew. `Library.add_slice` takes frames.
+
+        Parameters
+        ----------
+        start, stop : float
+            Seconds from its beginning.
+        name, label : str, optional
+            What to call it, and what it is (`kick`).
+
+        Raises
+        ------
+        ParameterError
+            If the span is empty or lies outside the sound.
+        """
+        first, after = to_frames(start, self.sample_rate), to_frames(stop, self.sample_rate)
+        return self.library.add_slice(self, first, after, name=name, label=label)
+
+    @property
+    def onsets(self) -> list[float]:
+        """Where sounds begin in it, in seconds: as a person marked it, else where its samples begin."""
+        return self.library.onsets(self)
 
     # ---- what stages found ---------------------------------------------------------------------
 

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
+from audiolab.audio import open_source
 from audiolab.config import available_cores
 from audiolab.errors import AudiolabError
 from audiolab.library.finding import Candidate
 from audiolab.library.intake import Intake, Seen, check_same, decode, take_bytes
 from audiolab.library.models import SoundRow
+from audiolab.library.peakcache import LONG, make_peaks
 
 if TYPE_CHECKING:
     from audiolab.library.library import Library
@@ -46,6 +48,7 @@ class _Known:
 
     def __init__(self, library: Library) -> None:
         self._library = library
+        self.folder = library.path
         self._hashes: set[str] = set()
         self._sizes: set[int] = set()
         self._asked: set[int] = set()
@@ -123,6 +126,8 @@ def _look(item: Candidate, folder: Path, known: _Known, copy: bool) -> Look:
                     seen.path.unlink(missing_ok=True)
                 return Look(item, seen=seen)
             intake = decode(seen, item.name, item.origin)
+            if intake.seconds > LONG:
+                make_peaks(known.folder, intake.content_id, open_source(seen.path))
             if not seen.copied:
                 check_same(path, item.name, seen)
             return Look(item, seen=seen, intake=intake)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from audiolab.audio import Audio
 from audiolab.errors import CatalogError, ParameterError
-from audiolab.library import Library, SampleSet, Sound
+from audiolab.library import Library, Sound
 from audiolab.library.tables import html_table
 from audiolab.library.takes import chosen_takes, write_takes
 from audiolab.runs.points import chosen_encoder, library_space
@@ -200,10 +200,10 @@ def _hits(library: Library, song: Sound, encoder: str) -> tuple[list[_Hit], list
     for parent in (song, *(song.stems.values() if song.kind == "song" else ())):
         samples = parent.samples
         among += samples.ids
-        drums = _drums(library, parent, samples)
+        drums = _drums(library, parent)
         source = parent.source(rendered=False) if len(samples) else None
         starts = sorted(sample.start or 0 for sample in samples)
-        for number, (sample, row) in enumerate(zip(samples, samples.to_dicts(), strict=True)):
+        for sample, row in zip(samples, samples.to_dicts(), strict=True):
             drum = _DRUMS.get(row["label"] or "")
             if drum is None or row["facts"].get("kind") == "loop":
                 continue
@@ -219,7 +219,7 @@ def _hits(library: Library, song: Sound, encoder: str) -> tuple[list[_Hit], list
                 continue
             following = bisect_right(starts, sample.start)
             after = starts[following] if following < len(starts) else source.frames
-            heard = drums[number] if drums else {}
+            heard = drums.get(sample.id, {})
             gap_s = (after - sample.start) / source.sample_rate
             others = max((p for name, p in heard.items() if _DRUMS.get(name, name) != drum), default=0.0)
             found.append(_Hit(
@@ -233,13 +233,15 @@ def _hits(library: Library, song: Sound, encoder: str) -> tuple[list[_Hit], list
     return found, left, among
 
 
-def _drums(library: Library, parent: Sound, samples: SampleSet) -> list[Mapping[str, float]]:
-    """Give what the drum head heard in each sample, if it was asked about this very set."""
+def _drums(library: Library, parent: Sound) -> dict[str, Mapping[str, float]]:
+    """Give what the drum head heard in each sample, if it was asked about the newest set."""
+    samples = library.samples_of(parent.id)
     result = library.latest_result(parent.id, "classify")
     if result is None or result.set_id != samples.id:
-        return []
+        return {}
     items = result.document.get("items", [])
-    return [item.get("drums", {}) for item in items] if len(items) == len(samples) else []
+    ids = samples.ids
+    return {i: item.get("drums", {}) for i, item in zip(ids, items, strict=True)} if len(items) == len(ids) else {}
 
 
 def _group(name: str, label: str, hits: Sequence[_Hit], chosen: Mapping[str, str]) -> TakeGroup:

@@ -66,7 +66,7 @@ def embed_missing(
             continue
         sound = library.sound(sound_id)
         parent = sound.parent
-        samples = parent.samples if parent is not None and sound.start is not None else None
+        samples = library.samples_of(parent.id) if parent is not None and sound.start is not None else None
         whole = samples is not None and bool(samples.result_key) and sound_id in samples.ids
         unit = library.sample_set(str(samples.result_key)) if samples is not None and whole else None
         try:

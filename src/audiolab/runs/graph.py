@@ -95,8 +95,15 @@ class Planner:
                     yield sound, None
             elif sound.kind == "sample":
                 yield sound, None
-            elif (samples := self._samples(step, sound)) is not None:
-                yield sound, samples
+            else:
+                if (samples := self._samples(step, sound)) is not None:
+                    yield sound, samples
+                # What people cut belongs to no set, so each is a unit of its own.
+                cuts = self.library.hand_slices(sound.id)
+                members = set(self.library.samples_of(sound.id).ids) if len(cuts) else set()
+                for cut in cuts:
+                    if cut.id not in members:
+                        yield cut, None
 
     def _sounds(self, step: Step, song: Sound) -> list[Sound]:
         """List the song itself, then its stems: those that this run made if the recipe makes any."""
@@ -111,7 +118,7 @@ class Planner:
     def _samples(self, step: Step, sound: Sound) -> SampleSet | None:
         maker = self._maker("cuts", step)
         if maker is None or not maker.wants(sound.kind, sound.stem):
-            return sound.samples or None  # cut by an earlier run, or never
+            return self.library.samples_of(sound.id) or None  # cut by an earlier run, or never
         made = self.ended.get(job_id(maker.stage, sound.id))
         return None if made is None or made.key is None else self.library.sample_set(made.key)
 

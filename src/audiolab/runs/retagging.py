@@ -6,9 +6,7 @@ runs, can be made again, and the ones before them stay. People's labels are neve
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,24 +14,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiolab.errors import ParameterError
-from audiolab.library import Library, Record, SoundList
+from audiolab.library import Library, SoundList
 from audiolab.library.labels import Place, denied_labels, places_of
 from audiolab.library.rechoosing import Counting, all_vectors, counting_results, replace_results
 from audiolab.library.tables import html_table
 from audiolab.runs.embedding_missing import embed_missing
-from audiolab.runs.jobs import JobSpec, SoundSpec
-from audiolab.runs.keys import result_key
-from audiolab.runs.worker import make_record
+from audiolab.runs.retag_results import records, unknown_below
 from audiolab.stages.base import Progress, no_progress
 from audiolab.stages.classification.choosing import Model, find_model
 from audiolab.stages.classification.head import Head, get_head
-from audiolab.stages.classification.stage import Classify, ClassifyParams, kept, output_of, results_of
+from audiolab.stages.classification.stage import Classify
 from audiolab.stages.classification.taxonomy import UNKNOWN
 
 __all__ = ["Change", "Retagging", "retag"]
 
 _SHOWN = 25
-_NOTE = "read from stored embeddings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +109,7 @@ class Retagging:
             raise ParameterError("this retag is applied already; look again with retag(library)")
         if not self.units:
             return self
-        records = _records(self, progress)
-        self.action, _ = replace_results(self.library, records, self.library.actor)
+        self.action, _ = replace_results(self.library, records(self, progress), self.library.actor)
         return self
 
     def roll_back(self) -> Retagging:
@@ -311,7 +305,7 @@ def _labels(
     ids = [sound_id for unit in units for sound_id in unit.sounds]
     if not ids:
         return {}, {}
-    below = np.concatenate([np.full(len(unit.sounds), _below(unit, head)) for unit in units])
+    below = np.concatenate([np.full(len(unit.sounds), unknown_below(unit, head)) for unit in units])
     mine = vectors[[rows[sound_id] for sound_id in ids]]
     probabilities = head.probabilities(mine)
     best = np.argsort(-probabilities, axis=1, kind="stable")[:, 0]
@@ -319,48 +313,3 @@ def _labels(
     unknown = (sure < below) | ~mine.any(axis=1)
     labels = {i: UNKNOWN if odd else head.labels[b] for i, b, odd in zip(ids, best, unknown, strict=True)}
     return labels, dict(zip(ids, sure.tolist(), strict=True))
-
-
-def _params(unit: Counting) -> ClassifyParams:
-    return ClassifyParams(**unit.params)
-
-
-def _below(unit: Counting, head: Head) -> float:
-    asked = _params(unit).unknown_below
-    return head.unknown_below if asked is None else asked
-
-
-def _records(plan: Retagging, progress: Progress) -> Iterator[tuple[str, Record]]:
-    """Make what `classify` would leave, result by result."""
-    with plan.library.store.transaction(write=False) as session:
-        rows, vectors = all_vectors(session, plan.model.encoder)
-    return _made(plan, kept(plan.model), rows, vectors, progress)
-
-
-def _made(
-    plan: Retagging, model: Model, rows: dict[str, int], vectors: NDArray[np.float32], progress: Progress
-) -> Iterator[tuple[str, Record]]:
-    library, stage, head = plan.library, Classify(), get_head(model)
-    resolved = stage.resolve_as_then(ClassifyParams(), model.weights)
-    for done, unit in enumerate(plan.units):
-        progress(done, len(plan.units))
-        started = time.perf_counter()
-        params = _params(unit)
-        kinds = [item["kind"] for item in unit.document["items"]]
-        mine = vectors[[rows[sound_id] for sound_id in unit.sounds]]
-        results = results_of([""] * len(kinds), mine, kinds, head, _below(unit, head))
-        given = params.model_dump(mode="json")
-        spec = JobSpec(
-            run="",
-            key=result_key(
-                sounds=list(unit.sounds), stage=stage.name, version=stage.version, params=given,
-                engine=resolved.engine, weights=resolved.weights, needs={},
-            ),
-            library=str(library.path), stage=stage.name, version=stage.version, params=given,
-            engine=resolved.engine, weights=resolved.weights, profile=resolved.profile, notes=(_NOTE,),
-            sound_id=unit.sound_id, set_id=unit.set_id,
-            sounds=tuple(SoundSpec(i, i, "", "sample", None, "") for i in unit.sounds), needs={},
-        )  # fmt: skip
-        seconds = time.perf_counter() - started
-        yield unit.key, make_record(spec, output_of(results, model), library.media, library.tmp_dir, seconds)
-    progress(len(plan.units), len(plan.units))

@@ -1,4 +1,8 @@
+from .browser import SampleBrowser as SampleBrowser
+from .browser import browse as browse
 from .download import Download as Download
+from .mixer import StemMixer as StemMixer
+from .mixer import mix as mix
 from .pictures import piano_roll as piano_roll
 from .pictures import spectrogram as spectrogram
 from .pictures import waveform as waveform

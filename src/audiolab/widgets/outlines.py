@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audiolab.audio import BlockSource, Peaks
 from audiolab.audio.peaks import BINS
-from audiolab.errors import AudioError
 from audiolab.library import Sound
+from audiolab.library.peakcache import kept_peaks, make_peaks
 
 __all__ = ["Outline", "outline_of", "rough_outline"]
 
@@ -19,6 +19,7 @@ _SHORT = 60 * 48000
 """Up to so many frames an outline is made while the page waits."""
 _SPOTS = 240
 _SPOT = 2048
+_ROUGH_SECONDS = 0.25
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,38 +64,47 @@ class Outline:
 
 def outline_of(sound: Sound | BlockSource, *, wait: bool) -> Outline | None:
     """Give the exact outline from the cache, or make it; None if that would take long and `wait` is False."""
-    kept = _place(sound) if isinstance(sound, Sound) else None
-    if kept is not None and kept.is_file():
-        try:
-            return Outline(Peaks.load(kept))
-        except AudioError:
-            pass  # damaged: made anew below
+    if isinstance(sound, Sound) and sound.media is not None and sound.content_id is not None and not sound.render:
+        folder, content = sound.library.path, sound.content_id
+        if not wait and sound.frames > _SHORT:
+            kept = kept_peaks(folder, content)
+            return None if kept is None else Outline(kept)
+        return Outline(make_peaks(folder, content, sound.source()))
+    # Views and sounds that are changed when they are read have no content of their own; most are short.
     source = sound.source() if isinstance(sound, Sound) else sound
     if source.frames > _SHORT and not wait:
         return None
-    peaks = Peaks.from_source(source)
-    if kept is not None:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        peaks.save(kept)
-    return Outline(peaks)
+    return Outline(Peaks.from_source(source))
 
 
 def rough_outline(source: BlockSource) -> Outline:
-    """Look at some spots only: enough for a first picture of an hour."""
+    """Look at spots only, for a quarter of a second: enough for a first picture of an hour where seeking is quick.
+
+    Where it is not (MP3), spots that were not looked at are drawn like the nearest one that was.
+    """
     starts = np.linspace(0, max(0, source.frames - _SPOT), _SPOTS).astype(int)
     values = np.zeros((2, _SPOTS), np.float32)
-    for index, start in enumerate(starts):
-        for block in source.blocks(_SPOT, start=int(start), stop=min(source.frames, int(start) + _SPOT)):
+    seen = np.zeros(_SPOTS, bool)
+    until = perf_counter() + _ROUGH_SECONDS
+    for index in _coarse_first(_SPOTS):
+        start = int(starts[index])
+        for block in source.blocks(_SPOT, start=start, stop=min(source.frames, start + _SPOT)):
             values[:, index] = block.max(initial=0.0), block.min(initial=0.0)
-    return Outline(None, values)
+        seen[index] = True
+        if perf_counter() > until:
+            break
+    known = np.flatnonzero(seen)
+    nearest = known[np.abs(np.arange(_SPOTS)[:, None] - known).argmin(axis=1)]
+    return Outline(None, values[:, nearest])
 
 
-def _place(sound: Sound) -> Path | None:
-    """Where a sound's outline is kept; views and sounds that are changed when read are short or cheap: nowhere."""
-    if sound.media is None or sound.content_id is None or sound.render:
-        return None
-    name = sound.content_id.replace(":", "_").replace("/", "_")
-    return sound.library.path / "cache" / "peaks" / f"{name}.npz"
+def _coarse_first(count: int) -> list[int]:
+    """Order 0..count-1 so that any beginning of it is spread evenly."""
+    step, order = 1 << (count - 1).bit_length(), dict.fromkeys([0])
+    while step >= 1:
+        order.update(dict.fromkeys(range(0, count, step)))
+        step //= 2
+    return list(order)
 
 
 def _from_samples(source: BlockSource, start: int, stop: int, bins: int) -> NDArray[np.float32]:

@@ -183,9 +183,9 @@ class SoundingWidget(LabWidget):
 
     def close(self) -> None:
         """Close the widget and what it has opened."""
-        for offered in self._offered.values():
+        for offered in getattr(self, "_offered", {}).values():  # none if it was refused while it was made
             offered.forget()
-        self._offered.clear()
+        self._offered = {}
         super().close()
 
 

@@ -10,8 +10,8 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +21,6 @@ from audiolab.audio import atomic_path
 from audiolab.errors import ModelError, ParameterError
 from audiolab.stages.classification.choosing import (
     AUTO,
-    CURRENT,
     SHIPPED,
     Model,
     current_id,
@@ -42,6 +41,7 @@ from audiolab.stages.classification.model_files import (
     read_verified,
     shipped_hash,
 )
+from audiolab.stages.classification.shelf_history import history, said, stack_of, step
 
 __all__ = ["ModelEntry", "current", "entries", "entry", "history", "put", "roll_back", "set_current"]
 
@@ -157,7 +157,7 @@ def set_current(model: str | None, why: str = "") -> ModelEntry:
         If it is not on the shelf, or was changed.
     """
     if model in {None, SHIPPED}:
-        _step(lambda steps: [*steps, _said(None, why)])
+        step(lambda steps: [*steps, said(None, why)])
         return current()
     assert model is not None
     found = find_model(model)
@@ -165,7 +165,7 @@ def set_current(model: str | None, why: str = "") -> ModelEntry:
         raise ModelError(f"{model!r} is not on the shelf; lay it there first (`put`)")
     head = load_head(read_verified(HEAD, found.folder), encoder=found.encoder)
     read_verified(ENCODER, found.encoder_folder)
-    _step(lambda steps: [*steps, _said(found.id, why)])
+    step(lambda steps: [*steps, said(found.id, why)])
     return ModelEntry(found.id, found.name, head.labels, found.encoder, found.head, found.folder, current=True)
 
 
@@ -174,11 +174,11 @@ def roll_back(why: str = "") -> ModelEntry | None:
     moved: list[bool] = []
 
     def back(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        stack = _stack(steps)
+        stack = stack_of(steps)
         moved.append(bool(stack))
-        return [*steps, _said(stack[-2] if len(stack) > 1 else None, why) | {"back": True}] if stack else steps
+        return [*steps, said(stack[-2] if len(stack) > 1 else None, why) | {"back": True}] if stack else steps
 
-    _step(back)
+    step(back)
     return current() if moved[-1] else None
 
 
@@ -213,11 +213,6 @@ def entry(model: str) -> ModelEntry:
     if found.folder == MODEL_FOLDER:
         return _shipped_entry(current=current_id() is None)
     return _entry(found.folder, current_id())
-
-
-def history() -> list[dict[str, Any]]:
-    """Give every change of the current model, the oldest first: `id` (None: shipped), `why`, `at`, perhaps `back`."""
-    return _steps(shelf_folder() / CURRENT)
 
 
 # ---- checking --------------------------------------------------------------------------------------
@@ -276,61 +271,6 @@ def _write(path: Path, data: bytes) -> None:
                     return
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
-
-
-def _said(identity: str | None, why: str) -> dict[str, Any]:
-    return {"id": identity, "why": why, "at": datetime.now(UTC).isoformat()}
-
-
-def _stack(steps: list[dict[str, Any]]) -> list[str | None]:
-    """Replay the history: what is current, and below it what was before."""
-    stack: list[str | None] = []
-    for step in steps:
-        if step.get("back"):
-            stack = stack[:-1]
-        else:
-            stack.append(step["id"])
-    return stack
-
-
-def _steps(path: Path) -> list[dict[str, Any]]:
-    current_id()  # says what is wrong with the file
-    if not path.is_file():
-        return []
-    steps = json.loads(path.read_text(encoding="utf-8")).get("history", [])
-    if not isinstance(steps, list) or not all(isinstance(step, dict) and "id" in step for step in steps):
-        raise ModelError(f"the history in {str(path)!r} is damaged; delete it to go back to the shipped model")
-    return steps
-
-
-def _step(change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> None:
-    path = shelf_folder() / CURRENT
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(path.parent):
-            before = _steps(path)
-            steps = change(before)
-            if steps == before:
-                return
-            stack = _stack(steps)
-            document = {"current": stack[-1] if stack else None, "history": steps}
-            with atomic_path(path) as temporary:
-                temporary.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise ModelError(f"cannot write {str(path)!r}: {error}; is the disk full?") from error
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Let only one process at a time read and write what is current."""
-    with (folder / ".lock").open("a+b") as file:
-        try:
-            import fcntl
-        except ImportError:  # Windows: the last of two that write at once counts, and both leave a whole file
-            yield
-            return
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 # ---- entries ---------------------------------------------------------------------------------------

@@ -52,8 +52,11 @@ export class Keys {
     const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName) && (target as HTMLInputElement).type !== "range";
     if (typing && event.key !== "Escape") return;
     if (target.tagName === "BUTTON" && (event.key === " " || event.key === "Enter")) return; // the button's own
+    const bound = (name: string) => this.bindings.find((each) => each.keys.includes(name));
     const name = nameOf(event);
-    const binding = this.bindings.find((each) => each.keys.includes(name));
+    // With Shift a digit is another sign, which one depends on the keyboard.
+    const digit = !event.ctrlKey && !event.metaKey && !event.altKey ? /^Digit([0-9])$/.exec(event.code ?? "")?.[1] : undefined;
+    const binding = (digit && event.shiftKey && bound(`Shift+${digit}`)) || bound(name) || (digit && bound(event.shiftKey ? `Shift+${digit}` : digit));
     if (!binding) return;
     event.preventDefault();
     binding.run(event);

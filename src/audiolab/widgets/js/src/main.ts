@@ -1,3 +1,4 @@
+import { drawMixer } from "./mixer";
 import type { Model } from "./model";
 import css from "./styles.css";
 import { type Draw, open } from "./view";
@@ -9,6 +10,7 @@ import { drawUploader } from "./uploader";
 const VIEWS: Record<string, Draw> = {
   cover: (view) => view.root.parentElement!.classList.add("al-hidden"),
   download: drawDownload,
+  mixer: drawMixer,
   player: drawPlayer,
   run: drawRun,
   uploader: drawUploader,
