@@ -164,7 +164,9 @@ class Run:
     def resume(self, client: Any = None) -> Run:
         """Continue after a crash, a cancel or failures: finished work is found again and not redone."""
         if self._driver is not None and self._driver.is_alive():
-            return self
+            if self.status in {"queued", "running"}:
+                return self
+            self._driver.join()  # it has said how it ended, and is about to be gone
         if self.status == "running":
             raise RunError(f"run {self.id} is being driven by another process; wait for it or cancel it")
         return self.start(client)
