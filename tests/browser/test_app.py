@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 import zipfile
 from pathlib import Path
 
@@ -218,7 +217,7 @@ def test_the_whole_workbench_in_voila(voila, chromium, tmp_path):
     )
     tab("Process")
     page.get_by_label("recipe").select_option("quick")
-    page.get_by_role("button", name="Start").click()
+    page.locator("button:visible", has_text="Start").click()
     page.wait_for_selector(".al-run .al-body[data-ready]", timeout=120_000)
     page.wait_for_function("() => document.querySelector('.al-run-status').textContent === 'done'", timeout=240_000)
     assert "classify" in page.locator(".al-run-stages").inner_text()
@@ -230,7 +229,7 @@ def test_the_whole_workbench_in_voila(voila, chromium, tmp_path):
     page.wait_for_timeout(1500)
     _shot(page, "app-map")
     tab("Export")
-    page.get_by_role("button", name="Make the zip").click()
+    page.locator("button:visible", has_text="Make the zip").click()
     fetch = page.get_by_role("button", name="Download samples.zip")
     fetch.wait_for(timeout=60_000)
     with page.expect_download(timeout=60_000) as saved:

@@ -1,4 +1,4 @@
-"""The notebooks are as the house wants them: they say what they need, cells are short, nothing of a run is left in them."""
+"""The notebooks are as the house wants them: they say what they need, cells are short, nothing of a run is left."""
 
 from __future__ import annotations
 
