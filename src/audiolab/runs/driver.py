@@ -170,7 +170,8 @@ class Driver(threading.Thread):
                 if not cancelled:
                     look(index)
                 over += not open_jobs[index]
-            self._measure(planner, songs, open_jobs, running, over)
+            if not cancelled:  # what will never be done is not progress
+                self._measure(planner, songs, open_jobs, running, over)
             self._tell(library, running)
         return cancelled
 

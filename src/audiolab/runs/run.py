@@ -111,6 +111,8 @@ class Run:
         """Start driving; called by `process` and `resume`."""
         kept = self._client if self._client is not None and self._client.status == "running" else None
         self._client = client or kept or get_client()
+        # Said before the driver's thread says more: who looks now must not see how an earlier attempt ended.
+        self.library.update_run(self.id, status="queued")
         self._driver = Driver(self.library.path, self.id, self._client)
         self._driver.start()
         return self
@@ -196,7 +198,9 @@ class Run:
     def resume(self, client: Any = None) -> Run:
         """Continue after a crash, a cancel or failures: finished work is found again and not redone."""
         if self._driver is not None and self._driver.is_alive():
-            return self
+            if self.status in {"queued", "running"}:
+                return self
+            self._driver.join()  # it has said how it ended, and is about to be gone
         if self.status == "running":
             raise RunError(f"run {self.id} is being driven by another process; wait for it or cancel it")
         return self.start(client)
