@@ -142,6 +142,7 @@ class RunView(LabWidget):
             self.run.resume()
         except Exception as error:
             self.error = str(error) if isinstance(error, AudiolabError) else f"{type(error).__name__}: {error}"
+            self.tell("refused")
             return
         self._follow()
 
