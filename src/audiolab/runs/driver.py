@@ -127,16 +127,15 @@ class Driver(threading.Thread):
 
         def look(index: int) -> None:
             """Plan a song again and again until planning ends no more jobs by itself."""
+            mine = open_jobs.setdefault(index, set())  # also where no step takes this sound
             while True:
-                planned = [
-                    job for job in planner.plan(songs[index]) if job.id not in open_jobs.setdefault(index, set())
-                ]
+                planned = [job for job in planner.plan(songs[index]) if job.id not in mine]
                 instant = [job for job in planned if job.ended is not None]
                 for job in instant:
                     self._end(library, planner, job, job.ended)
                 for job in planned:
                     if job.spec is not None:
-                        open_jobs[index].add(job.id)
+                        mine.add(job.id)
                         ready.append((index, job))
                 if not instant:
                     return
