@@ -1,3 +1,5 @@
+from .annotator import Annotator as Annotator
+from .annotator import annotate as annotate
 from .browser import SampleBrowser as SampleBrowser
 from .browser import browse as browse
 from .download import Download as Download

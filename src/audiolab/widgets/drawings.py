@@ -22,6 +22,7 @@ def svg_waveform(
     height: int = 110,
     color: str = "#3b82b8",
     lines: Sequence[float] = (),
+    spans: Sequence[tuple[float, float, str]] = (),
     axis: bool = True,
 ) -> str:
     """Draw an outline: full scale from top to bottom, what is louder is cut and marked red.
@@ -34,6 +35,8 @@ def svg_waveform(
         Seconds, for the axis.
     lines : sequence of float
         Times to mark, in seconds.
+    spans : sequence of (float, float, str)
+        Parts to shade, in seconds, each with a word that is shown where there is room.
     """
     body = height - (14 if axis and duration > 0 else 0)
     middle, columns = body / 2, values.shape[1]
@@ -51,6 +54,7 @@ def svg_waveform(
         for index in np.flatnonzero(np.abs(values).max(axis=0) > 1.0005)[:500]:
             parts.append(f'<rect x="{index * step:.1f}" y="0" width="{max(1, step):.1f}" height="3" fill="#d1495b"/>')
     if duration > 0:
+        parts += _spans(spans, width / duration, body)
         for time in lines:
             x = time / duration * width
             parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{body}" stroke="#8d99ae" stroke-width="0.6"/>')
@@ -96,6 +100,23 @@ def svg_image(svg: str, label: str, *, width: int | None = None) -> str:
     data = base64.b64encode(svg.encode()).decode()
     size = f' width="{width}"' if width else ""
     return f'<img alt="{escape_label(label)}"{size} style="max-width:100%" src="data:image/svg+xml;base64,{data}">'
+
+
+def _spans(spans: Sequence[tuple[float, float, str]], scale: float, height: float) -> list[str]:
+    parts, free = [], 0.0
+    for start, stop, word in spans:
+        x, long = start * scale, max(0.6, (stop - start) * scale)
+        parts.append(
+            f'<rect x="{x:.1f}" y="0" width="{long:.1f}" height="{height}" fill="#e69628" fill-opacity="0.22" '
+            f'stroke="#e69628" stroke-width="0.4"/>'
+        )
+        if word and x >= free:
+            said = escape_label("".join(sign for sign in word[:16] if sign.isprintable()))
+            parts.append(
+                f'<text x="{x + 2:.1f}" y="9" font-size="9" font-family="sans-serif" fill="#8d99ae">{said}</text>'
+            )
+            free = x + 5.2 * len(word[:16]) + 4
+    return parts
 
 
 def _axis(duration: float, width: int, top: float) -> list[str]:
