@@ -17,4 +17,5 @@ from .widgets import annotate as annotate
 from .widgets import browse as browse
 from .widgets import mix as mix
 from .widgets import show as show
+from .widgets import sound_map as sound_map
 from .widgets import workbench as workbench
