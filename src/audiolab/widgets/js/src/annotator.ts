@@ -1,4 +1,4 @@
-import { type Edge, find, milliseconds, moved, nearestIndex, neighbour, NOTHING, regionAt, type State, told } from "./annotating";
+import { type Edge, find, milliseconds, moved, nearestIndex, neighbour, NOTHING, regionAt, type Region, type State, told } from "./annotating";
 import { labelBar, toolBar } from "./annotator_bars";
 import { h } from "./dom";
 import { put, watch } from "./model";
@@ -31,10 +31,12 @@ export class AnnotatorView {
   private edge: Edge = "start";
   private draft: Draft | null = null;
   private entry: number | null = null;
-  private nudging: ReturnType<typeof setTimeout> | undefined;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private waiting: (() => void) | null = null;
   private building: Promise<void> = Promise.resolve();
   private sound = new AbortController();
   private looping = false;
+  private doing: Promise<any> = Promise.resolve();
   /** Called whenever something changed that the bars show. */
   readonly changed = new Set<() => void>();
 
@@ -46,6 +48,7 @@ export class AnnotatorView {
   async start(): Promise<void> {
     const { view } = this;
     this.bindKeys();
+    view.signal.addEventListener("abort", () => clearTimeout(this.timer));
     view.root.append(toolBar(this), this.place, labelBar(this), this.said, this.list.element);
     view.rpc.on("state", (state) => this.take(state as State));
     this.take(await view.rpc.ask<State>("state"));
@@ -144,6 +147,7 @@ export class AnnotatorView {
   // ---- choosing and hearing ------------------------------------------------------------------
 
   select(id: string, play: boolean): void {
+    this.flush();
     if (id !== this.selected) put(this.view.model, "selected", id);
     const region = this.region();
     if (!region) return;
@@ -154,7 +158,6 @@ export class AnnotatorView {
 
   private chosen(): void {
     this.draft = null;
-    clearTimeout(this.nudging);
     this.refresh();
     this.reveal();
     if (this.looping) this.setLoop(true);
@@ -212,10 +215,16 @@ export class AnnotatorView {
 
   // ---- doing -----------------------------------------------------------------------------------
 
-  /** Ask Python to do something; its state comes to all views as an event. */
-  act(method: string, params: object, what: string): Promise<any> {
-    return this.view.attempt(async () => {
-      const answer = await this.view.rpc.ask(method, params);
+  /**
+   * Ask Python to do something; its state comes to all views as an event. One thing after the other: what a key means
+   * (which region, which frames) follows from what the key before has done.
+   */
+  act(method: string, params: object | (() => object | null), what: string): Promise<any> {
+    this.flush();
+    this.doing = this.doing.then(() => this.view.attempt(async () => {
+      const given = typeof params === "function" ? params() : params;
+      if (!given) return null;
+      const answer = await this.view.rpc.ask(method, given);
       this.tell(answer.said ?? what);
       if (answer.play) {
         await this.building;
@@ -223,23 +232,39 @@ export class AnnotatorView {
         if (this.view.model.get("autoplay")) await this.playRegion();
       }
       return answer;
-    }).then((answer) => {
-      if (answer === undefined) this.drop();
+    })).then((answer) => {
+      if (answer === undefined) this.drop(); // it did not succeed: show what is
       return answer;
     });
+    return this.doing;
   }
 
-  /** What was tried did not succeed: show what is. */
+  /** Do something once the keys rest, or before anything else is done. */
+  private later(work: () => void): void {
+    clearTimeout(this.timer);
+    this.waiting = work;
+    this.timer = setTimeout(() => this.flush(), NUDGE_WAIT);
+  }
+
+  private flush(): void {
+    clearTimeout(this.timer);
+    const work = this.waiting;
+    this.waiting = null;
+    work?.();
+  }
+
   private drop(): void {
     this.draft = null;
     this.refresh();
   }
 
   /** Do something with the chosen region; without one say so. */
-  with(method: string, what: string, params: object = {}): void {
-    const region = this.region();
-    if (!region) return this.tell("choose a region first (arrow up or down)");
-    void this.act(method, { region: region.id, ...params }, what);
+  with(method: string, what: string, params: (region: Region) => object = () => ({})): void {
+    void this.act(method, () => {
+      const region = this.region();
+      if (!region) this.tell("choose a region first (arrow up or down)");
+      return region ? { region: region.id, ...params(region) } : null;
+    }, what);
   }
 
   step(by: number): void {
@@ -249,13 +274,10 @@ export class AnnotatorView {
   }
 
   setEdge(edge: Edge): void {
-    const region = this.region();
-    if (!region) {
-      if (edge === "start") this.mark();
-      else this.markEnd();
-      return;
-    }
-    this.with("move", `${edge === "start" ? "beginning" : "end"} moved`, edge === "start" ? { start: this.frame, stop: region.stop } : { start: region.start, stop: this.frame });
+    const { frame } = this;
+    if (!this.region()) return edge === "start" ? this.mark() : this.markEnd();
+    const span = (region: Region) => (edge === "start" ? { start: frame, stop: region.stop } : { start: region.start, stop: frame });
+    this.with("move", `${edge === "start" ? "beginning" : "end"} moved`, span);
   }
 
   mark(): void {
@@ -285,8 +307,12 @@ export class AnnotatorView {
     this.draft = { id: region.id, ...span };
     this.refresh();
     this.tell(`${this.edge === "start" ? "beginning" : "end"} at ${(span[this.edge] / this.rate).toFixed(4)} s`);
-    clearTimeout(this.nudging);
-    this.nudging = setTimeout(() => void this.act("move", { region: region.id, ...span, snap: false }, "edge moved"), NUDGE_WAIT);
+    this.later(() => void this.act("move", { region: region.id, ...span, snap: false }, "edge moved"));
+  }
+
+  split(): void {
+    const at = this.frame;
+    this.with("split", "split", () => ({ at }));
   }
 
   reject(): void {
@@ -296,7 +322,7 @@ export class AnnotatorView {
 
   label(index: number): void {
     const label = (this.view.model.get("labels") as string[])[index];
-    if (label) this.with("label", label, { label });
+    if (label) this.with("label", label, () => ({ label }));
   }
 
   // ---- onsets ----------------------------------------------------------------------------------
@@ -333,8 +359,7 @@ export class AnnotatorView {
     this.state = { ...this.state, onsets: this.state.onsets.map((frame, index) => (index === at ? to : frame)).sort((a, b) => a - b) };
     this.transport.seek(to / this.rate);
     this.refresh();
-    clearTimeout(this.nudging);
-    this.nudging = setTimeout(() => this.changeOnsets(this.state.onsets, null, "onset moved"), NUDGE_WAIT);
+    this.later(() => this.changeOnsets(this.state.onsets, null, "onset moved"));
   }
 
   // ---- keys ------------------------------------------------------------------------------------
@@ -354,7 +379,7 @@ export class AnnotatorView {
     keys.add("o", "and ends at the cursor", () => this.markEnd());
     keys.add("[", "the region begins at the cursor", () => this.setEdge("start"));
     keys.add("]", "the region ends at the cursor", () => this.setEdge("stop"));
-    keys.add("s", "split the region at the cursor", () => this.with("split", "split", { at: this.frame }));
+    keys.add("s", "split the region at the cursor", () => this.split());
     keys.add("a", "mark an onset at the cursor", () => this.onsetMode && this.addOnset());
     keys.add("Delete Backspace", "remove the region (or onset)", () => (this.onsetMode ? this.removeOnset() : this.with("remove", "region removed")));
     keys.add("e", "choose the edge that Alt and arrows move", () => this.swapEdge());

@@ -74,14 +74,15 @@ export function labelBar(annotator: AnnotatorView): HTMLElement {
   other.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" && event.key !== "Escape") return;
     event.preventDefault();
-    if (event.key === "Enter" && other.value.trim()) annotator.with("label", other.value.trim(), { label: other.value.trim() });
+    const label = other.value.trim();
+    if (event.key === "Enter" && label) annotator.with("label", label, () => ({ label }));
     other.value = "";
     view.root.parentElement?.focus({ preventScroll: true });
   });
   view.keys.add("t", "type another label", () => other.focus());
   const accept = button("accept what the model proposes (Enter)", "accept", () => annotator.with("accept", "accepted"), "al-accept");
   const reject = button("reject, or no longer (X)", "reject", () => annotator.reject(), "al-reject");
-  const split = button("split the region at the cursor (S)", "split", () => annotator.with("split", "split", { at: annotator.frame }), "al-split");
+  const split = button("split the region at the cursor (S)", "split", () => annotator.split(), "al-split");
   const remove = button("remove the region or onset (Delete)", "remove", () => (annotator.onsetMode ? annotator.removeOnset() : annotator.with("remove", "region removed")), "al-remove");
   const addOnset = button("mark an onset at the cursor (A)", "mark onset", () => annotator.addOnset(), "al-add-onset");
   function mark(): void {
