@@ -229,10 +229,9 @@ def test_the_whole_workbench_in_voila(voila, chromium, tmp_path):
     _shot(page, "app-map")
     tab("Export")
     page.locator("button:visible", has_text="Make the zip").click()
-    page.wait_for_function("() => !document.querySelector('.jupyter-widget-tab').innerText.includes('exporting')")
-    _shot(page, "app-export")
     fetch = page.get_by_role("button", name="Download samples.zip")
     fetch.wait_for(timeout=60_000)
+    _shot(page, "app-export")
     with page.expect_download(timeout=60_000) as saved:
         fetch.click()
     saved.value.save_as(tmp_path / "kit.zip")
