@@ -221,25 +221,3 @@ def runs_resume(run_id: RunId, library: LibraryOption = None, as_json: JsonOptio
         echo(str(report))
     if report.failed or report.status != "done":
         raise typer.Exit(1)
-
-
-@app.command()
-def batch(
-    notebook: Annotated[str, typer.Argument(help="A notebook, or its name below notebooks/.", show_default=False)],
-    parameters: Annotated[
-        list[str] | None, typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="A parameter of the notebook.")
-    ] = None,
-    to: Annotated[Path | None, typer.Option("--to", help="Folder for the executed copy and its page.")] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Execute a parameterized notebook; the executed copy and its HTML are kept."""
-    from audiolab.config import get_settings
-    from audiolab.runs.notebooks import run_notebook
-
-    slug = f"{datetime.now():%Y-%m-%d-%H%M%S}-{_slug(Path(notebook).stem)}"
-    folder = to or get_settings().path("experiments/runs") / slug
-    done = run_notebook(notebook, params_from(parameters), folder, quiet=as_json or not sys.stderr.isatty())
-    if as_json:
-        print_json({"notebook": str(done.notebook), "html": str(done.html)})
-    else:
-        echo(f"notebook {done.notebook}\npage     {done.html}")
