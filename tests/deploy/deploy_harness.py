@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,6 +93,26 @@ class Stack:
             time.sleep(1)
         raise StackError(f"{name} is not healthy: {said}\n{service.output()[-4000:]}")
 
+    def healthy(self, name: str) -> bool:
+        """Ask a service's health check once."""
+        service = self.services[name]
+        asked = subprocess.run(service.health, cwd=service.cwd, env=service.env, capture_output=True, check=False)
+        return asked.returncode == 0
+
+    def kill(self, name: str) -> None:
+        """Kill a service's first process without warning."""
+        process = self.services[name].process
+        assert process is not None
+        process.kill()
+        process.wait()
+
+    def remaining(self, name: str, seconds: float = 10) -> list[int]:
+        """Give the processes that a service that has ended left behind; helpers get a moment to notice."""
+        deadline = time.monotonic() + seconds
+        while (found := marked(f"{self.mark}-{name}")) and time.monotonic() < deadline:
+            time.sleep(0.5)
+        return found
+
     def stop(self) -> dict[str, int]:
         """Stop everything as Compose does, last first; give the number of killed or forgotten processes by service."""
         left: dict[str, int] = {}
@@ -107,8 +127,7 @@ class Stack:
                 except subprocess.TimeoutExpired:
                     left[name] = 1
             self.exit_codes[name] = process.poll() if process.poll() is not None else -1
-            time.sleep(0.5)
-            remaining = marked(f"{self.mark}-{name}")
+            remaining = self.remaining(name)
             if remaining:
                 left[name] = len(remaining)
             for pid in remaining:
@@ -202,13 +221,16 @@ def plan(document: Mapping[str, Any], folder: Path, variables: Mapping[str, str]
 
 
 @contextmanager
-def running(folder: Path, *files: str, variables: Mapping[str, str] | None = None) -> Iterator[Stack]:
-    """Start all services in their order, and stop them at the end whatever happens."""
+def running(
+    folder: Path, *files: str, variables: Mapping[str, str] | None = None, only: Sequence[str] | None = None
+) -> Iterator[Stack]:
+    """Start all services (or `only` some) in their order, and stop them at the end whatever happens."""
     variables = variables or {}
     stack = plan(deploy_compose.load(*(files or ("compose.yaml",)), variables=variables), folder, variables)
     try:
         for name in stack.services:
-            stack.start(name)
+            if only is None or name in only:
+                stack.start(name)
         yield stack
     finally:
         stack.stop()

@@ -58,7 +58,7 @@ def test_workers_have_one_thread_and_are_as_many_as_wanted():
     assert options["--nthreads"] == "1"
     assert options["--nworkers"] == "3"
     assert options["--name"] == "box"
-    assert "GPU=1" not in command
+    assert options["--resources"] == "CPU=1"
 
 
 @pytest.mark.usefixtures("scheduler")
@@ -76,6 +76,13 @@ def test_options_are_those_of_dask_worker():
 
     known = {name for parameter in main.params for name in (*parameter.opts, *parameter.secondary_opts)}
     assert {part for part in serving.worker_command() if part.startswith("--")} <= known
+
+
+@pytest.mark.usefixtures("scheduler")
+def test_options_of_gpu_workers_are_those_of_dask_cuda():
+    main = pytest.importorskip("dask_cuda.cli").worker
+    known = {name for parameter in main.params for name in (*parameter.opts, *parameter.secondary_opts)}
+    assert {part for part in serving.worker_command(gpu=True) if part.startswith("--")} <= known
 
 
 def test_a_worker_without_a_scheduler_says_what_to_set(capsys):
@@ -137,6 +144,17 @@ def test_a_cut_off_token_is_made_anew(tmp_path):
     made = own_token(tmp_path, {})
     assert made is not None
     assert len(made.read_text()) >= 40
+
+
+def test_jupyter_takes_what_we_leave_it(tmp_path, monkeypatch):
+    identity = pytest.importorskip("jupyter_server.auth.identity")
+    made = own_token(tmp_path, {})
+    monkeypatch.setenv("JUPYTER_TOKEN", "")  # as Compose passes an empty line of .env
+    monkeypatch.setenv("JUPYTER_TOKEN_FILE", str(made))
+    assert made is not None
+    assert identity.IdentityProvider().token == made.read_text()
+    monkeypatch.setenv("JUPYTER_TOKEN", "s" * 16)
+    assert identity.IdentityProvider().token == "s" * 16
 
 
 def test_given_tokens_are_taken_if_they_are_long_enough(tmp_path):

@@ -174,3 +174,25 @@ def test_a_song_goes_through_the_stack(tmp_path: Path, short_song: Any) -> None:
         assert not [name for name in stack.services if deploy_harness.marked(f"{mark}-{name}")]
         # A second start finds the same token: the address in a bookmark stays good.
         assert (stack.folders["home"] / ".lab-token").read_text() == token
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_workers_end_when_their_scheduler_dies_so_that_they_are_started_anew(tmp_path: Path) -> None:
+    """`restart: unless-stopped` starts a container again that ends; one that hangs on it would leave alone."""
+    settings = {"AUDIOLAB_OFFLINE": "1", "AUDIOLAB_WORKERS": "2"}
+    with deploy_harness.running(tmp_path / "stack", variables=settings, only=("scheduler", "worker")) as stack:
+        worker = stack.services["worker"].process
+        assert worker is not None
+        # The scheduler's health check takes it for healthy, the worker's finds both processes.
+        identity = json.loads(_ask(f"{stack.url(8787)}/json/identity.json"))
+        assert [known["nthreads"] for known in identity["workers"].values()] == [1, 1]
+        stack.kill("scheduler")
+        assert not stack.healthy("scheduler")
+        assert not stack.healthy("worker")
+        worker.wait(150)
+        assert not stack.remaining("worker")
+        stack.start("scheduler")
+        assert not stack.healthy("worker")
+        stack.start("worker")
+        assert stack.stop() == {}

@@ -95,6 +95,7 @@ def main() -> None:
         _adding,
         _bench,
         _care,
+        _cluster,
         _files,
         _find,
         _folders,

@@ -21,7 +21,6 @@ from audiolab.errors import RunError
 __all__ = ["check_url", "check_workers", "main", "worker_command", "worker_environment"]
 
 _PATIENCE = 4.0
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 _PRELOAD = "audiolab.runs.worker"
 DASHBOARD_PORT = 8787
 
@@ -41,7 +40,7 @@ def worker_command(*, gpu: bool = False, host: str | None = None) -> list[str]:
     RunError
         If AUDIOLAB_SCHEDULER is not set.
     """
-    from audiolab.runs.cluster import worker_count
+    from audiolab.runs.shapes import ClusterShape
 
     scheduler = get_settings().scheduler
     if not scheduler:
@@ -55,13 +54,17 @@ def worker_command(*, gpu: bool = False, host: str | None = None) -> list[str]:
     common += ["--memory-limit", "0", "--death-timeout", "60", "--no-dashboard"]
     if gpu:
         return [*program, scheduler, *common, "--resources", "GPU=1"]
-    return [*program, scheduler, *common, "--nworkers", str(worker_count())]
+    # Where there are GPU workers, what wants none goes to those that offer CPU.
+    workers = ClusterShape(threads=get_settings().threads).cpu_workers()
+    return [*program, scheduler, *common, "--resources", "CPU=1", "--nworkers", str(workers)]
 
 
 def worker_environment() -> dict[str, str]:
     """Give the variables that keep numeric libraries of a worker from taking all cores each."""
-    threads = str(get_settings().threads)
-    inner = dict.fromkeys(_THREAD_VARIABLES, threads)
+    from audiolab.runs.cluster import thread_environment
+
+    inner = thread_environment(get_settings().threads)
+    inner.pop("DASK_LOGGING__DISTRIBUTED", None)  # a container's log is where people look
     # Dask's own default of 1 would win over plain variables.
     return {**inner, "DASK_DISTRIBUTED__NANNY__PRE_SPAWN_ENVIRON": repr(inner)}
 

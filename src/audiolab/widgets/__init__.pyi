@@ -1,8 +1,12 @@
+from .annotator import Annotator as Annotator
+from .annotator import annotate as annotate
 from .browser import SampleBrowser as SampleBrowser
 from .browser import browse as browse
 from .download import Download as Download
+from .lyrics_view import LyricsView as LyricsView
 from .mixer import StemMixer as StemMixer
 from .mixer import mix as mix
+from .pianoroll import PianoRoll as PianoRoll
 from .pictures import piano_roll as piano_roll
 from .pictures import spectrogram as spectrogram
 from .pictures import waveform as waveform

@@ -66,9 +66,7 @@ def mixed(state: MixState, sources: Mapping[str, BlockSource], name: str) -> Mix
     sounding = heard(state)
     if not sounding:
         raise ParameterError(f"{name!r}: no stem is heard: all are muted; unmute one")
-    tracks = [
-        MixTrack(sources[stem], db_to_amplitude(state[stem]["gain_db"]), state[stem]["pan"]) for stem in sounding
-    ]
+    tracks = [MixTrack(sources[stem], db_to_amplitude(state[stem]["gain_db"]), state[stem]["pan"]) for stem in sounding]
     return Mixed(tracks, name)
 
 

@@ -246,8 +246,8 @@ class ExportPanel(Panel):
         kits = [(f"collection {name} ({count})", f"c:{name}") for name, count in counts.items()]
         songs = [(f"song {song.name}, all of it", f"s:{song.id}") for song in self.library.songs]
         self.what.options = [("everything that is tagged", "q:kind:sample has:label"), *kits, *songs]
-        if chosen in {value for _, value in self.what.options}:
-            self.what.value = chosen
+        kept = chosen in {value for _, value in self.what.options}
+        self.what.value = chosen if kept else self.what.options[0][1]
 
     def make(self) -> None:
         """Export in a thread and offer the zip."""
