@@ -100,6 +100,7 @@ def main() -> None:
         _files,
         _find,
         _folders,
+        _lab,
         _library,
         _models_bench,
         _remake,
