@@ -215,6 +215,11 @@ def test_searching_sorting_and_errors(lab: Any, folder: Path) -> None:
     assert page.locator(".al-c-length[aria-sort=descending]").count() == 1
     first = page.locator(".al-grid-body [aria-rowindex='2'] .al-c-length").inner_text()
     assert first == "0.55 s"
+    focus(page)
+    press(page, "Home", "g")
+    page.wait_for_selector(".al-active .al-proposed", timeout=60_000)
+    press(page, "s")
+    page.wait_for_selector(".al-error:not(.al-query-error):has-text('embed')")
 
 
 def test_the_library_may_grow_meanwhile(lab: Any, folder: Path, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ STATIC_LIMIT = 300_000
 """Most bytes of a static view."""
 
 _STYLE = (
-    "<style>.jp-OutputArea-child:has([data-audiolab-static])+.jp-OutputArea-child .jupyter-widgets:not(:has(*))"
+    "<style>.jp-OutputArea-child:has([data-audiolab-static])+.jp-OutputArea-child>.jupyter-widgets:not(:has(*))"
     "{display:none}</style>"
 )
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { ByteCache } from "./audition";
 import { length } from "./browser_columns";
+import { nameOf } from "./keys";
 import { listen, prepare, resample, toFrames, toMono } from "./preparing";
 import { probabilities } from "./probabilities";
 import { ROW, rowsInWindow } from "./table";
@@ -28,6 +29,15 @@ describe("ByteCache", () => {
     expect([cache.has("huge"), cache.has("a"), cache.bytes]).toEqual([true, false, 99]);
     cache.set("huge", "h", 3);
     expect(cache.bytes).toBe(3);
+  });
+});
+
+describe("keys", () => {
+  it("knows Alt and a digit whatever sign the keyboard gives", () => {
+    const plain = { shiftKey: false, altKey: true, ctrlKey: false, metaKey: false };
+    expect(nameOf({ ...plain, key: "¡", code: "Digit1" })).toBe("Alt+1");
+    expect(nameOf({ ...plain, key: "3", code: "Numpad3" })).toBe("Alt+3");
+    expect(nameOf({ ...plain, altKey: false, key: "é", code: "Digit2" })).toBe("é");
   });
 });
 

@@ -51,15 +51,15 @@ export function columns(drawing: Drawing, like: boolean): Column<SoundRow>[] {
   return [
     { name: "favourite", title: "★", width: "30px", sort: like ? undefined : "favourite", draw: (cell, row) => star(cell, row, drawing) },
     { name: "wave", title: "", width: `${THUMB + 8}px`, draw: (cell, row) => cell.append(thumbnail(drawing.thumb(row.id), drawing.waveColor())) },
-    text("name", "name", "minmax(110px, 3fr)", like ? undefined : "name", (row) => row.name),
-    { name: "label", title: "label", width: "minmax(110px, 2fr)", sort: like ? undefined : "label", draw: (cell, row) => labelChips(cell, row, drawing.proposal(row.id)) },
+    text("name", "name", "minmax(100px, 3fr)", like ? undefined : "name", (row) => row.name),
+    { name: "label", title: "label", width: "minmax(136px, 2fr)", sort: like ? undefined : "label", draw: (cell, row) => labelChips(cell, row, drawing.proposal(row.id)) },
     ...(like ? [text("score", "alike", "58px", undefined, (row) => (row.score == null ? "" : row.score.toFixed(3)))] : []),
     text("song", "song", "minmax(70px, 2fr)", like ? undefined : "song", (row) => [row.song, row.stem].filter(Boolean).join(" / ")),
     text("length", "length", "66px", like ? undefined : "duration", (row) => length(row.frames / row.sample_rate)),
     text("bpm", "bpm", "56px", like ? undefined : "bpm", (row) => (row.bpm == null ? "" : row.bpm.toFixed(row.bpm % 1 ? 1 : 0))),
     text("key", "key", "46px", like ? undefined : "key", (row) => row.key ?? ""),
     { name: "rating", title: "rating", width: "80px", sort: like ? undefined : "rating", draw: (cell, row) => stars(cell, row, drawing) },
-    text("tags", "tags", "minmax(60px, 1.5fr)", undefined, (row) => row.tags.join(", ")),
+    text("tags", "tags", "minmax(50px, 1.5fr)", undefined, (row) => row.tags.join(", ")),
   ];
 }
 

@@ -106,11 +106,17 @@ class Sheet {
     this.shown[this.now]?.closest(".al-line")?.classList.remove("al-now-line");
     this.now = found;
     const word = this.shown[found];
-    if (!word) return;
+    if (!word) return this.announce(time);
     word.classList.add("al-now");
     const line = word.closest<HTMLElement>(".al-line")!;
     line.classList.add("al-now-line");
     if (this.transport.playing) this.reveal(line);
+  }
+
+  /** Between words: bring the line that comes next into sight. */
+  private announce(time: number): void {
+    const next = this.order.find((index) => this.words[index].start >= time);
+    if (next !== undefined && this.transport.playing) this.reveal(this.shown[next].closest<HTMLElement>(".al-line")!);
   }
 
   showSelection(): void {
