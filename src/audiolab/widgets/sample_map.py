@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import ipywidgets
 import numpy as np
 import traitlets
+from numpy.typing import NDArray
 from sqlalchemy import select
 
 from audiolab.errors import MissingDependency, ParameterError
@@ -177,13 +178,16 @@ class SampleMap(ipywidgets.HBox):  # type: ignore[misc]
             codes = [f"g{number:02}" for number in range(len(found.names))]
             columns[name] = pd.Categorical([codes[number] for number in found.of], categories=codes)
         columns["confidence"] = np.array([facts["confidence"] or 0.0 for facts in self._facts], np.float32)
-        size = int(np.clip(220 / max(len(self.ids), 1) ** 0.4, 3, 12))
+        size = int(np.clip(90 / max(len(self.ids), 1) ** 0.35, 3, 8))
+        middle, reach = _frame(self.places)
         plot = jscatter.Scatter(data=pd.DataFrame(columns), x="x", y="y", height=_HEIGHT)
+        plot.x(scale=(middle[0] - reach, middle[0] + reach))
+        plot.y(scale=(middle[1] - reach, middle[1] + reach))
         plot.axes(False)
         plot.legend(False)
         plot.tooltip(False)
         plot.size(default=size)
-        plot.opacity(default=0.85, unselected=0.15)
+        plot.opacity(default=0.85, unselected=0.3)
         plot.lasso(initiator=False)
         return plot
 
@@ -380,6 +384,13 @@ class MapPlayer(SoundingWidget):
             found = [(row["name"], row["label"], row["confidence"], row["song"]) for row in chosen["rows"][:25]]
             listed = f"<p>{chosen['count']} chosen</p>" + table(("name", "label", "confidence", "song"), found)
         return Html(head + svg_image(picture, self._name()) + table(("", "group", "sounds"), rows) + listed)
+
+
+def _frame(places: NDArray[np.float32]) -> tuple[tuple[float, float], float]:
+    """Give the middle of all points, and how far to show around it: a square with a margin."""
+    low, high = places.min(axis=0), places.max(axis=0)
+    middle = (float(low[0] + high[0]) / 2, float(low[1] + high[1]) / 2)
+    return middle, float(max(high - low)) / 2 * 1.08 or 1.0
 
 
 def _jscatter() -> Any:
