@@ -52,7 +52,7 @@ def test_wrong_use_is_exit_code_2_and_begins_nothing(cli, notebook, tmp_path):
     for arguments, words in (
         ((notebook, "-p", "nubmer=4", "--to", out), "did you mean 'number'"),
         ((notebook, "-p", "number=four", "--to", out), "takes int for 'number', such as its default 2, not 'four'"),
-        ((notebook, "-p", "number", "--to", out), "takes int for 'number'"),
+        ((notebook, "-p", "number", "--to", out), "-p takes NAME=VALUE or NAME VALUE, not 'number'"),
         ((notebook, "--sweep", tmp_path / "sets.yaml", "--to", out), "set 2: "),
         ((notebook, "--jobs", "2", "--to", out), "--jobs belongs to --sweep"),
         ((notebook, "--resume", out), "--resume takes notebook and parameters from its folder"),

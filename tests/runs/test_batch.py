@@ -178,6 +178,7 @@ while not Path(go).exists():
 WAITING_PARAMETERS = "from pathlib import Path\nmark: Path\ngo: Path\nnumber: int = 1"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["kill", "interrupt"])
 def test_a_stopped_batch_leaves_nothing_half_written_and_is_resumed(tmp_path, how):
     book = write_notebook(tmp_path / "waiting.ipynb", WAITING_PARAMETERS, "before = 1 + 1\nbefore", WAITING, "'over'")
@@ -208,6 +209,7 @@ def test_a_stopped_batch_leaves_nothing_half_written_and_is_resumed(tmp_path, ho
     assert not list(out.glob(".*part*"))
 
 
+@pytest.mark.slow
 def test_a_killed_sweep_takes_its_children_along_and_is_resumed(tmp_path):
     book = write_notebook(tmp_path / "waiting.ipynb", WAITING_PARAMETERS, WAITING)
     go, out = tmp_path / "go", tmp_path / "out"
@@ -236,6 +238,7 @@ def test_a_killed_sweep_takes_its_children_along_and_is_resumed(tmp_path):
     assert [run.record["attempt"] for run in again.runs] == [1, 2, 1]
 
 
+@pytest.mark.slow
 def test_batches_are_logged_to_mlflow(notebook, tmp_path):
     from mlflow import MlflowClient
 

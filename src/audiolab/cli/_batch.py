@@ -23,12 +23,11 @@ class _Pairs(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         joined: list[str] = []
-        rest = iter(args)
-        for word in rest:
-            joined.append(word)
-            if word in {"-p", "--parameter"} and (name := next(rest, None)) is not None:
-                value = next(rest, None) if name.isidentifier() else None
-                joined.append(name if value is None else f"{name}={value}")
+        rest = list(args)
+        while rest:
+            joined.append(rest.pop(0))
+            if joined[-1] in {"-p", "--parameter"} and len(rest) > 1 and rest[0].isidentifier() and rest[1][:2] != "--":
+                joined.append(f"{rest.pop(0)}={rest.pop(0)}")
         return super().parse_args(ctx, joined)
 
 

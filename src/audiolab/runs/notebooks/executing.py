@@ -81,7 +81,9 @@ def execute(
         raise MissingDependency("notebooks need papermill: pip install 'audiolab[notebooks]'") from error
     book = remove_error_markers(load_notebook_node(str(source)))
     if parameters:
-        book = parameterize_notebook(book, dict(parameters), kernel_name=kernel)
+        # A notebook that was never opened in Jupyter names no language.
+        language = book.metadata.get("kernelspec", {}).get("language", "python")
+        book = parameterize_notebook(book, dict(parameters), kernel_name=kernel, language=language)
     book.metadata.papermill["input_path"] = str(source)
     book.metadata.papermill["output_path"] = str(target)
     keeper = _keeper(book, target, tell or _silent)
