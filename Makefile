@@ -62,7 +62,7 @@ test: install lint views-test
 
 test-full: install
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "slow or browser"
-	AUDIOLAB_HOME=$$(mktemp -d) $(BIN)/python -m pytest --nbval-lax --nbval-cell-timeout=600 -p no:cacheprovider notebooks/00_quickstart.ipynb notebooks/01_train_a_classifier.ipynb
+	AUDIOLAB_HOME=$$(mktemp -d) $(BIN)/python -m pytest --nbval-lax --nbval-cell-timeout=600 -p no:cacheprovider notebooks/*.ipynb
 
 campaign: install
 	$(BIN)/python benchmarks/campaign_$(NAME).py

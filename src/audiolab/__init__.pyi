@@ -14,7 +14,9 @@ from .runs import takes as takes
 from .runs import teach as teach
 from .runs import uncertain as uncertain
 from .widgets import Uploader as Uploader
+from .widgets import annotate as annotate
 from .widgets import browse as browse
 from .widgets import mix as mix
 from .widgets import show as show
+from .widgets import sound_map as sound_map
 from .widgets import workbench as workbench

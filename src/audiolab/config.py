@@ -42,6 +42,9 @@ class Settings(BaseSettings):
     models_url: Annotated[str | None, Field(description="A mirror that holds all weights by file name")] = None
     offline: Annotated[bool, Field(description="Never touch the network")] = False
     scheduler: Annotated[str | None, Field(description="Address of a running Dask scheduler")] = None
+    cluster: Annotated[str | None, Field(description="Shape of the workers: a name in configs/cluster, or a file")] = (
+        None
+    )
     workers: Annotated[int | None, Field(ge=1, description="Worker processes; default: by cores and memory")] = None
     threads: Annotated[int, Field(ge=1, description="Threads of numeric libraries in one worker")] = 1
     mlflow: Annotated[str | None, Field(description="MLflow tracking address; if set, benchmarks always log there")] = (

@@ -5,7 +5,12 @@ from __future__ import annotations
 from importlib import metadata
 from pathlib import Path
 
-__all__ = ["differing_pins", "read_pins"]
+__all__ = ["differing_pins", "own_version", "read_pins"]
+
+
+def own_version() -> str:
+    """Give audiolab's version."""
+    return metadata.version("audiolab")
 
 
 def read_pins(path: Path) -> dict[str, str]:

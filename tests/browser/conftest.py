@@ -65,6 +65,9 @@ class Server:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         settings = folder / "lab-settings"
+        notes = settings / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
+        notes.parent.mkdir(parents=True)
+        notes.write_text('{"fetchNews": "false", "checkForUpdates": false}')
         options = [
             f"--ServerApp.root_dir={folder}",
             f"--IdentityProvider.token={self.token}",
@@ -211,6 +214,13 @@ class Lab:
         page.evaluate("(theme) => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", name)
         page.wait_for_function("(light) => document.body.dataset.jpThemeLight === light", arg=str(not dark).lower())
         page.wait_for_timeout(800)  # style sheets and colours of waveforms follow
+
+    def look_at(self, page: Any, cell: int) -> None:
+        """Scroll to a cell; JupyterLab draws cells when they come into sight."""
+        page.evaluate(
+            "async (i) => { await window.jupyterapp.shell.currentWidget.content.scrollToItem(i, 'start'); }", cell
+        )
+        page.wait_for_timeout(250)
 
     def shot(self, page: Any, name: str, selector: str = ".al") -> None:
         """Take a picture of a view, if the variable AUDIOLAB_SHOTS names a folder."""

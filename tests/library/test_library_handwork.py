@@ -282,3 +282,37 @@ class TestOnsets:
     def test_outside(self, lib: Library, drums: Sound, time: float) -> None:
         with pytest.raises(ParameterError, match="lies between"):
             lib.mark_onsets(drums, [1.0, time])
+
+
+class TestRelabelling:
+    def test_the_last_word_counts_and_nothing_is_denied(self, lib: Library, drums: Sound) -> None:
+        hit = drums.samples[0]
+        hit.tag("kick").tag("nice")
+        lib.relabel(hit, "rim")
+        assert {str(tag) for tag in hit.tags} == {"rim (human)", "nice (human)", "kick (model 0.90)"}
+        lib.relabel(hit, None)
+        assert (hit.label, hit.label_source) == ("kick", "model")
+        lib.undo(2)
+        assert {str(tag) for tag in hit.tags} == {"kick (human)", "nice (human)", "kick (model 0.90)"}
+
+
+class TestUndoWithin:
+    def test_only_what_was_done_there(self, lib: Library, drums: Sound, tmp_path: Path) -> None:
+        other = lib.add(wav(tmp_path / "other.wav", 9, 0.5))
+        made = lib.add_slice(drums, 5000, 6000)
+        moved = lib.move_slice(made, 5010, 6000)
+        other.tag("tom")
+        lib.tag([other, moved], "both")  # changed something else too: not to be taken back from here
+        lib.undo(within=drums)
+        assert spans(drums)[-1] == (5000, 6000)
+        other.tag("later")
+        lib.redo(within=drums)
+        assert spans(drums)[-1] == (5010, 6000)
+        lib.undo(2, within=[drums])
+        assert spans(drums)[-1] == (4000, 4400)
+        assert [str(tag) for tag in other.tags] == ["both (human)", "later (human)", "tom (human)"]
+        lib.undo(2, within=other)
+        with pytest.raises(CatalogError, match="here"):
+            lib.undo(within=other)  # it was added, which is no change within it
+        with pytest.raises(CatalogError, match="nothing to undo for 'tester' here"):
+            lib.undo(within=())

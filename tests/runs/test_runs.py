@@ -194,6 +194,11 @@ def test_wrong_use_is_refused_before_anything_starts(songs, client, tmp_path):
     assert not songs[0].library.run_rows()
 
 
+def test_sounds_that_no_step_takes_end_without_jobs(songs, client):
+    report = process(songs, {"name": "stems only", "steps": [{"stage": "cuts"}]}, client=client).wait(60)
+    assert (report.status, report.jobs) == ("done", ())
+
+
 def test_waiting_too_short_says_that_the_run_goes_on(songs, client):
     run = process(songs[0], ALL, params={"halves": {"slow": 2.0}}, client=client)
     with pytest.raises(RunError, match="it goes on"):

@@ -99,8 +99,12 @@ def test_an_order_of_the_query_stands_behind_the_table_s(lib: Library) -> None:
 
 def test_setting_the_query_in_python_lists_anew(browser: SampleBrowser) -> None:
     stamp = browser._stamp
+    browser.selection = [id_of(browser.library, "snare.wav")]
+    browser.refresh()
+    assert browser.selection
     browser.query = "name:pad"
     assert browser.count == 1
+    assert browser.selection == [], "nothing is done to what is no longer seen"
     assert browser._stamp > stamp
 
 
@@ -132,6 +136,9 @@ def test_a_list_stays_within_itself(lib: Library) -> None:
     assert names(browser) == ["snare", "kick one"]
     ask(browser, "find", query="label:kick")
     assert names(browser) == ["kick one"]
+    lib.collection("kit").add([id_of(lib, "kick two.wav")])
+    ask(browser, "refresh")
+    assert names(browser) == ["kick one", "kick two"]
 
 
 def test_refresh_shows_what_came_meanwhile(browser: SampleBrowser, lib: Library, tmp_path: Path) -> None:

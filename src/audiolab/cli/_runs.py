@@ -87,13 +87,16 @@ def run(
             "--set", "-s", metavar="STAGE.NAME=VALUE", help="A parameter of a stage, e.g. separate.engine=spectral."
         ),
     ] = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Return at once; the work goes on when this terminal is closed.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Turn songs into stems, one-shots, tags, MIDI, lyrics and a kit ready for a DAW."""
     from audiolab.config import get_settings
     from audiolab.runs import Recipe
     from audiolab.stages import get_stage
-    from audiolab.workflows import song_to_kit
+    from audiolab.workflows.kit import song_to_kit, song_to_kit_detached
 
     params: dict[str, dict[str, Any]] = {}
     for name, value in params_from(sets).items():
@@ -107,13 +110,22 @@ def run(
                 params.setdefault(step.stage, {})["downmix"] = True
     settings = get_settings()
     slug = f"{datetime.now():%Y-%m-%d-%H%M%S}-{_slug(songs[0].stem)}"
+    opened = open_library(library)
+    kit_to = None if no_export else export_to or settings.path("data/exports") / slug
+    page_to = None if no_report else report_to or settings.path("experiments/runs") / slug
+    if detach:
+        started, problems = song_to_kit_detached(
+            songs, recipe=recipe, params=params or None, library=opened, export_to=kit_to, report_to=page_to
+        )
+        _show_detached(started, problems, as_json)
+        return
     result = song_to_kit(
         songs,
         recipe=recipe,
         params=params or None,
-        library=open_library(library),
-        export_to=None if no_export else export_to or settings.path("data/exports") / slug,
-        report_to=None if no_report else report_to or settings.path("experiments/runs") / slug,
+        library=opened,
+        export_to=kit_to,
+        report_to=page_to,
         follow=_follow(as_json),
     )
     if as_json:
@@ -124,6 +136,19 @@ def run(
             if path is not None:
                 echo(f"{what:8} {path}")
     if not result.ok:
+        raise typer.Exit(1)
+
+
+def _show_detached(started: Any, problems: list[tuple[str, str]], as_json: bool) -> None:
+    failed = [{"sound": path, "stage": "add", "why": why} for path, why in problems]
+    if as_json:
+        print_json({"run": started.id, "library": str(started.library.path), "log": str(started.log), "failed": failed})
+    else:
+        for entry in failed:
+            echo(f"  failed: add of {entry['sound']}: {entry['why']}")
+        echo(f"run {started.id} goes on by itself: audiolab runs show {started.id[:8]}")
+        echo(f"log {started.log}")
+    if failed:
         raise typer.Exit(1)
 
 
@@ -147,7 +172,7 @@ def _show_kit(result: Any) -> None:
 @runs.command("ls")
 def runs_ls(library: LibraryOption = None, as_json: JsonOption = False) -> None:
     """List all runs, newest last."""
-    from audiolab.runs.driver import driver_state
+    from audiolab.library.runinfo import driver_state
 
     rows = open_library(library).run_rows()
     documents = [
@@ -221,3 +246,12 @@ def runs_resume(run_id: RunId, library: LibraryOption = None, as_json: JsonOptio
         echo(str(report))
     if report.failed or report.status != "done":
         raise typer.Exit(1)
+
+
+@runs.command("logs")
+def runs_logs(run_id: RunId, library: LibraryOption = None) -> None:
+    """Print what a detached run has written."""
+    log = _run(library, run_id).log
+    if not log.is_file():
+        fail(f"run {run_id} left no log: only detached runs do; see `audiolab runs show {run_id}`")
+    echo(log.read_text(encoding="utf-8", errors="replace").rstrip())

@@ -4,4 +4,5 @@ from .library import Library as Library
 from .lists import SampleSet as SampleSet
 from .lists import SoundList as SoundList
 from .records import Record as Record
+from .runinfo import RunInfo as RunInfo
 from .sounds import Sound as Sound

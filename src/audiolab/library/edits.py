@@ -149,7 +149,9 @@ class Edits:
         with self.store.transaction(write=False) as session:
             return actions(session, actor=actor, limit=limit)
 
-    def undo(self, n: int = 1, *, actor: str | None = None, action: str | None = None) -> list[Action]:
+    def undo(
+        self, n: int = 1, *, actor: str | None = None, action: str | None = None, within: Sounds | None = None
+    ) -> list[Action]:
         """Take back one's own last `n` actions, all of them or none; give them.
 
         Parameters
@@ -158,6 +160,8 @@ class Edits:
             Whose actions; default: those of who opened the library.
         action : str, optional
             Only this one (`Action.group`), whatever else was done since.
+        within : optional
+            Only actions that changed nothing but these sounds, what was made or cut from them, and collections.
 
         Raises
         ------
@@ -168,13 +172,13 @@ class Edits:
             session.info[undoing.CHOOSE] = self._whole_library.choose
             if action is not None:
                 return [undoing.undo_action(session, actor or self.actor, action)]
-            return undoing.undo(session, actor or self.actor, n)
+            return undoing.undo(session, actor or self.actor, n, within=None if within is None else ids_of(within))
 
-    def redo(self, n: int = 1, *, actor: str | None = None) -> list[Action]:
-        """Do again what `undo` has taken back, as long as nothing else was done since."""
+    def redo(self, n: int = 1, *, actor: str | None = None, within: Sounds | None = None) -> list[Action]:
+        """Do again what `undo` has taken back, as long as nothing else was done since (there, with `within`)."""
         with self.store.transaction() as session:
             session.info[undoing.CHOOSE] = self._whole_library.choose
-            return undoing.redo(session, actor or self.actor, n)
+            return undoing.redo(session, actor or self.actor, n, within=None if within is None else ids_of(within))
 
     def delete(self, sounds: Sounds) -> int:
         """Put sounds, and all that was made from them, into the trash; give how many went."""

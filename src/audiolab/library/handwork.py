@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 from audiolab.audio import Frames, Seconds
-from audiolab.library import hand_slices, handcuts, onset_marks
+from audiolab.library import hand_slices, handcuts, onset_marks, relabelling
 from audiolab.library.handcuts import HandCut
 from audiolab.library.lists import SoundList
 from audiolab.library.sounds import Sound, Sounds, ids_of
@@ -79,6 +79,17 @@ class Handwork:
         """Put slices into the trash; slicing anew does not bring them back. Gives their number."""
         with self.store.transaction() as session:
             return hand_slices.remove_slices(session, self.actor, ids_of(sounds))
+
+    def relabel(self, sounds: Sounds, label: str | None) -> None:
+        """Say what sounds are, in the place of all labels that people gave them before; None only takes these away.
+
+        Unlike `untag` this denies nothing that a model says.
+        """
+        with self.store.transaction() as session:
+            if label is None:
+                relabelling.unlabel(session, self.actor, ids_of(sounds))
+            else:
+                relabelling.relabel(session, self.actor, ids_of(sounds), label)
 
     def hand_slices(self, parent: Sound | str) -> SoundList:
         """Give the slices of a sound that people cut or moved, in order of time."""

@@ -187,7 +187,8 @@ def decode(seen: Seen, name: str, origin: str) -> Intake:
         if not seen.copied:
             raise
         seen.path.unlink(missing_ok=True)
-        raise AudioError(str(error).replace(repr(seen.path.name), repr(name))) from error
+        said = str(error).replace(repr(seen.path.name), repr(name)).replace(str(seen.path), name)
+        raise AudioError(said) from error
     return Intake(
         path=seen.path,
         name=name,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -15,8 +15,12 @@ from audiolab.library.derived import latest_of
 from audiolab.library.media import MediaStore
 from audiolab.library.models import JobRow, ResultRow, RunRow
 from audiolab.library.records import Record, record_path
+from audiolab.library.runinfo import RunList
 from audiolab.library.runlog import RunLog
 from audiolab.library.store import Store
+
+if TYPE_CHECKING:
+    from audiolab.library.library import Library
 
 __all__ = ["Journal"]
 
@@ -97,6 +101,11 @@ class Journal:
     def run_row(self, run_id: str) -> RunRow:
         """Give a run's row, by its id or the beginning of it."""
         return self._runs.row(run_id)
+
+    @property
+    def runs(self) -> RunList:
+        """All runs, the newest last; `audiolab.Run(lib.runs[-1])` follows one."""
+        return RunList(cast("Library", self), self._runs.rows()[::-1])
 
     def run_rows(self) -> list[RunRow]:
         """Give all runs, the newest first."""

@@ -5,31 +5,27 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import subprocess
+import sys
 import threading
 from typing import Any
 
-from audiolab.config import available_cores, get_settings
-from audiolab.errors import RunError
+from audiolab.errors import MissingDependency, RunError
+from audiolab.runs.shapes import ClusterShape, chosen_shape, gpu_count
 
-__all__ = ["close_client", "get_client", "worker_count"]
+__all__ = ["LocalWorkers", "close_client", "connect", "get_client", "thread_environment", "worker_count"]
 
 log = logging.getLogger(__name__)
 _LOCK = threading.Lock()
 _CLIENT: Any = None
-_MEMORY_PER_WORKER = 3_000_000_000
+_WORKERS: LocalWorkers | None = None
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+_CONNECT_SECONDS = 12
 
 
 def worker_count() -> int:
-    """Give the number of worker processes for this machine: one a core, 3 GB each, at most 16."""
-    settings = get_settings()
-    if settings.workers:
-        return settings.workers
-    try:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, AttributeError, OSError):
-        memory = 8_000_000_000
-    return max(1, min(available_cores() // settings.threads, memory // _MEMORY_PER_WORKER, 16))
+    """Give the number of CPU worker processes for this machine: one a core, 3 GB each, at most 16."""
+    return chosen_shape().cpu_workers()
 
 
 def get_client() -> Any:
@@ -39,60 +35,177 @@ def get_client() -> Any:
     ------
     RunError
         If AUDIOLAB_SCHEDULER names a scheduler that does not answer.
+    ParameterError
+        If AUDIOLAB_CLUSTER names no shape.
     """
-    global _CLIENT  # noqa: PLW0603 - one cluster a process, closed at exit
+    global _CLIENT, _WORKERS  # noqa: PLW0603 - one cluster a process, closed at exit
     with _LOCK:
         if _CLIENT is not None and _CLIENT.status == "running":
             return _CLIENT
-        _CLIENT = _connect()
+        shape = chosen_shape()
+        # Dask tells its life at level INFO on stderr; what users need to know is in the run's report.
+        logging.getLogger("distributed").setLevel(logging.ERROR)
+        if shape.kind == "scheduler":
+            assert shape.address is not None
+            _CLIENT = connect(shape.address)
+        else:
+            _WORKERS = LocalWorkers(shape)
+            _CLIENT = _WORKERS.client()
         return _CLIENT
 
 
-def _connect() -> Any:
-    import dask
-    from distributed import Client, LocalCluster
+def connect(address: str) -> Any:
+    """Connect to a running scheduler.
 
-    # Dask tells its life at level INFO on stderr; what users need to know is in the run's report.
-    logging.getLogger("distributed").setLevel(logging.ERROR)
-    settings = get_settings()
-    if settings.scheduler:
+    Raises
+    ------
+    RunError
+        If none answers within 12 s.
+    """
+    from distributed import Client
+
+    try:
+        return Client(address, timeout=f"{_CONNECT_SECONDS}s", set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise RunError(
+            f"no Dask scheduler answers at {address} (AUDIOLAB_SCHEDULER): {error}. "
+            "Start it (`audiolab cluster start`), or unset the variable to work on this machine."
+        ) from error
+
+
+def thread_environment(threads: int) -> dict[str, str]:
+    """Give the environment of a worker: one task at a time, so numeric libraries must not each take all cores."""
+    return {**dict.fromkeys(_THREAD_VARIABLES, str(threads)), "DASK_LOGGING__DISTRIBUTED": "critical"}
+
+
+class LocalWorkers:
+    """A scheduler and workers on this machine.
+
+    Parameters
+    ----------
+    shape : ClusterShape
+        Of the kind `local` or `cuda`.
+    host : str
+        Address to listen at; by default nobody else's machine may reach the workers or their pages.
+    port : int
+        Of the scheduler; 0 takes a free one.
+    dashboard : str
+        Address of the dashboard.
+
+    Raises
+    ------
+    MissingDependency
+        If GPUs are asked for without dask-cuda.
+    RunError
+        If there are no GPUs, or the port is taken.
+    """
+
+    def __init__(
+        self, shape: ClusterShape, *, host: str = "127.0.0.1", port: int = 0, dashboard: str = "127.0.0.1:0"
+    ) -> None:
+        self.shape = shape
+        self._cpu: subprocess.Popen[bytes] | None = None
+        options = {
+            "host": host,
+            "scheduler_port": port,
+            "dashboard_address": dashboard,
+            "worker_dashboard_address": f"{host}:0",
+            "threads_per_worker": 1,
+            "silence_logs": logging.CRITICAL,
+        }
         try:
-            return Client(settings.scheduler, timeout="12s", set_as_default=False)
+            self.cluster = _cuda(shape, options) if shape.kind == "cuda" else _local(shape, options)
         except (OSError, ValueError) as error:
-            raise RunError(
-                f"no Dask scheduler answers at {settings.scheduler} (AUDIOLAB_SCHEDULER): {error}. "
-                "Start it, or unset the variable to work on this machine."
-            ) from error
-    # A worker is one process with one task at a time: numeric libraries must not each take all cores.
-    environment = dict.fromkeys(_THREAD_VARIABLES, str(settings.threads))
-    environment["DASK_LOGGING__DISTRIBUTED"] = "critical"
-    with dask.config.set({"distributed.nanny.pre-spawn-environ": environment}):
-        cluster = LocalCluster(
-            n_workers=worker_count(),
-            threads_per_worker=1,
-            processes=True,
-            # Nobody else's machine may reach our workers or their pages.
-            host="127.0.0.1",
-            dashboard_address="127.0.0.1:0",
-            worker_dashboard_address="127.0.0.1:0",
-            memory_limit=0,  # the stages bound their own memory; a paused worker would look like a hang
-            silence_logs=logging.CRITICAL,
+            raise RunError(f"the workers cannot be started at {host}:{port}: {error}; is the port taken?") from error
+        if shape.kind == "cuda":
+            self._cpu = self._beside(shape.cpu_workers())
+        log.info("started workers at %s", self.cluster.scheduler_address)
+
+    @property
+    def address(self) -> str:
+        """Of the scheduler."""
+        return str(self.cluster.scheduler_address)
+
+    @property
+    def dashboard(self) -> str:
+        """Link to Dask's pages."""
+        return str(self.cluster.dashboard_link)
+
+    def client(self) -> Any:
+        """Give a client whose closing leaves the workers alive."""
+        from distributed import Client
+
+        return Client(self.cluster, set_as_default=False)
+
+    def _beside(self, count: int) -> subprocess.Popen[bytes]:
+        """Start CPU workers beside those of GPUs; a process of their own, since Dask's clusters hold one kind each."""
+        command = [sys.executable, "-m", "dask", "worker", self.address, "--nworkers", str(count), "--nthreads", "1"]
+        command += ["--resources", "CPU=1", "--memory-limit", "0", "--no-dashboard", "--name", "cpu"]
+        # A CPU worker that sees no GPU cannot take memory of one by accident.
+        environment = {**os.environ, **thread_environment(self.shape.threads), "CUDA_VISIBLE_DEVICES": ""}
+        return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def close(self) -> None:
+        """Stop everything."""
+        if self._cpu is not None:
+            self._cpu.terminate()
+            try:
+                self._cpu.wait(10)
+            except subprocess.TimeoutExpired:
+                self._cpu.kill()
+        self.cluster.close()
+
+
+def _dask_settings(shape: ClusterShape) -> dict[str, Any]:
+    return {
+        "distributed.nanny.pre-spawn-environ": thread_environment(shape.threads),
+        # A job that kills its worker twice is set aside; the driver tries it once more by itself.
+        "distributed.scheduler.allowed-failures": 1,
+        # Jobs wait with the scheduler, not behind one that may kill its worker.
+        "distributed.scheduler.worker-saturation": 1.0,
+    }
+
+
+def _local(shape: ClusterShape, options: dict[str, Any]) -> Any:
+    import dask
+    from distributed import LocalCluster
+
+    with dask.config.set(_dask_settings(shape)):
+        # The stages bound their own memory; a paused worker would look like a hang.
+        return LocalCluster(n_workers=shape.cpu_workers(), processes=True, memory_limit=0, **options)
+
+
+def _cuda(shape: ClusterShape, options: dict[str, Any]) -> Any:
+    found = gpu_count()
+    if not found:
+        raise RunError("the shape asks for GPUs, and none is visible here: use AUDIOLAB_CLUSTER=laptop")
+    try:
+        from dask_cuda import LocalCUDACluster
+    except ImportError as error:
+        raise MissingDependency("workers for GPUs need dask-cuda: pip install 'audiolab[gpu]'") from error
+    import dask
+
+    count = found if shape.gpu_workers == "auto" else min(found, int(shape.gpu_workers))
+    with dask.config.set(_dask_settings(shape)):
+        return LocalCUDACluster(
+            n_workers=count,
+            resources={"GPU": 1},
+            memory_limit=0,
+            device_memory_limit=None,  # torch has its own allocator; Dask holds no arrays here
+            **options,
         )
-    client = Client(cluster, set_as_default=False)
-    log.info("started %d worker processes", worker_count())
-    return client
 
 
 def close_client() -> None:
     """Stop the workers that `get_client` started."""
-    global _CLIENT
+    global _CLIENT, _WORKERS
     with _LOCK:
         client, _CLIENT = _CLIENT, None
+        workers, _WORKERS = _WORKERS, None
     if client is not None:
-        cluster = client.cluster
         client.close()
-        if cluster is not None:
-            cluster.close()
+    if workers is not None:
+        workers.close()
 
 
 atexit.register(close_client)

@@ -24,14 +24,20 @@ from audiolab.library import Library, Record, Sound
 from audiolab.runs.graph import Ended, Planned, Planner
 from audiolab.runs.jobs import JobOutcome
 from audiolab.runs.recipe import Recipe
-from audiolab.runs.worker import cancel_flag, clean_scratch, resolve_stage, run_job
+from audiolab.runs.worker import cancel_flag, clean_scratch, run_job
+from audiolab.runs.workers import Workers, lost_errors
 from audiolab.stages.registry import get_stage
 
-__all__ = ["Driver", "driver_state"]
+__all__ = ["Driver"]
 
 log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.2
 _TELL_SECONDS = 1.0
+LOST, KILLED = Ended("waiting", None, "lost"), Ended("waiting", None, "killed")
+_DIED = (
+    "the worker process died with it, again when nothing else ran: out of memory, or a file that crashes a decoder; "
+    "the other sounds are done"
+)
 
 
 class Driver(threading.Thread):
@@ -49,8 +55,10 @@ class Driver(threading.Thread):
 
     def __init__(self, library: str | Path, run_id: str, client: Any) -> None:
         super().__init__(name=f"audiolab-run-{run_id}", daemon=True)
-        self._path, self.run_id, self._client = Path(library), run_id, client
+        self._path, self.run_id = Path(library), run_id
+        self._workers = Workers(client, self._on_event)
         self.error: BaseException | None = None
+        self._suspected: set[str] = set()
         self._ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._jobs_done: dict[str, float] = {}
         self._songs_done = 0.0
@@ -75,7 +83,6 @@ class Driver(threading.Thread):
         try:
             with Library(self._path) as library:
                 try:
-                    self._client.subscribe_topic("audiolab-progress", self._on_event)
                     self._drive(library)
                 except BaseException as error:
                     library.update_run(
@@ -103,10 +110,7 @@ class Driver(threading.Thread):
             report=self._state(),
         )
         songs = [library.sound(sound_id) for sound_id in row.sound_ids]
-        futures = {
-            step.stage: self._client.submit(resolve_stage, step.stage, step.params, pure=False) for step in recipe.steps
-        }
-        resolutions = self._client.gather(futures)
+        resolutions = self._workers.resolve({step.stage: dict(step.params) for step in recipe.steps})
         planner = Planner(library, self.run_id, recipe, resolutions)
         cancelled = self._loop(library, planner, songs)
         failed = any(ended.status == "failed" for ended in planner.ended.values())
@@ -120,75 +124,94 @@ class Driver(threading.Thread):
 
     def _loop(self, library: Library, planner: Planner, songs: Sequence[Sound]) -> bool:
         self._song_total = max(1, len(songs))
-        window = 2 * max(1, len(self._client.scheduler_info(n_workers=-1)["workers"])) + 2
+        window = self._workers.window()
         waiting = list(enumerate(songs))[::-1]
         running: dict[Any, tuple[Planned, int]] = {}
         open_jobs: dict[int, set[str]] = {}
         ready: list[tuple[int, Planned]] = []
+        suspects: list[tuple[int, Planned]] = []
         over = 0
 
         def look(index: int) -> None:
             """Plan a song again and again until planning ends no more jobs by itself."""
+            mine = open_jobs.setdefault(index, set())  # also where no step takes this sound
             while True:
-                planned = [
-                    job for job in planner.plan(songs[index]) if job.id not in open_jobs.setdefault(index, set())
-                ]
+                planned = [job for job in planner.plan(songs[index]) if job.id not in mine]
                 instant = [job for job in planned if job.ended is not None]
                 for job in instant:
                     self._end(library, planner, job, job.ended)
                 for job in planned:
                     if job.spec is not None:
-                        open_jobs[index].add(job.id)
+                        mine.add(job.id)
                         ready.append((index, job))
                 if not instant:
                     return
 
         cancelled = False
-        while waiting or running or ready:
+        while waiting or running or ready or suspects:
             if not cancelled and library.cancel_requested(self.run_id):
                 cancelled = True
-                for index, job in ready:
-                    open_jobs[index].discard(job.id)
-                    self._end(library, planner, job, Ended("cancelled", None, "cancelled by the user"))
-                ready.clear()
-                waiting.clear()
-                cancel_flag(self._path, self.run_id).touch()
+                self._drop(library, planner, [*ready, *suspects], open_jobs)
+                for left in (ready, suspects, waiting):
+                    left.clear()
             while waiting and len(ready) + len(running) < window:
                 index, _ = waiting.pop()
                 look(index)
                 over += not open_jobs[index]
+            if suspects and not (running or ready or waiting):
+                ready.append(suspects.pop())  # alone: whoever dies now has only itself to blame
             ready.sort(key=lambda item: item[0])
             while ready and len(running) < window:
                 index, job = ready.pop(0)
                 running[self._submit(library, job, index)] = (job, index)
             for future in self._finished(running):
                 job, index = running.pop(future)
-                self._end(library, planner, job, self._outcome(library, future, job))
+                ended = self._outcome(library, future, job)
+                again = ready if ended is LOST else suspects if ended is KILLED and self._suspect(job) else None
+                if again is not None:
+                    again.append((index, job))
+                    continue
+                ended = Ended("failed", None, _DIED) if ended is KILLED else ended
+                self._end(library, planner, job, ended)
                 open_jobs[index].discard(job.id)
                 if not cancelled:
                     look(index)
                 over += not open_jobs[index]
-            self._measure(planner, songs, open_jobs, running, over)
+            if not cancelled:  # what will never be done is not progress
+                self._measure(planner, songs, open_jobs, running, over)
             self._tell(library, running)
         return cancelled
 
+    def _suspect(self, job: Planned) -> bool:
+        """Say whether a job whose worker died shall be tried once more, when nothing else runs.
+
+        The worker may have died of another job's doing.
+        """
+        if job.id in self._suspected:
+            return False
+        self._suspected.add(job.id)
+        return True
+
+    def _drop(
+        self, library: Library, planner: Planner, left: list[tuple[int, Planned]], open_jobs: dict[int, set[str]]
+    ) -> None:
+        """End the jobs that have not begun, and tell those that have to stop at their next block."""
+        for index, job in left:
+            open_jobs[index].discard(job.id)
+            self._end(library, planner, job, Ended("cancelled", None, "cancelled by the user"))
+        cancel_flag(self._path, self.run_id).touch()
+
     def _submit(self, library: Library, job: Planned, index: int) -> Any:
         library.set_jobs(self.run_id, [self._row(job, "running", key=job.spec.key if job.spec else None)])
-        device = get_stage(job.stage).wants.device
-        future = self._client.submit(
+        future = self._workers.submit(
             run_job,
             job.spec,
+            stage=job.stage,
             key=f"audiolab-{self.run_id}-{job.id}-{time.monotonic_ns()}",
             priority=-index,
-            pure=False,
-            resources={"GPU": 1} if device == "gpu" and self._has_gpu_workers() else None,
         )
         future.add_done_callback(self._ended.put)
         return future
-
-    def _has_gpu_workers(self) -> bool:
-        workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
-        return any("GPU" in (worker.get("resources") or {}) for worker in workers)
 
     def _finished(self, running: dict[Any, tuple[Planned, int]]) -> list[Any]:
         if not running:
@@ -198,12 +221,16 @@ class Driver(threading.Thread):
         return [future for future in running if future.done()]
 
     def _outcome(self, library: Library, future: Any, job: Planned) -> Ended:
+        """Fold what a job left and say how it ended; LOST or KILLED if it has to be done again."""
         assert job.spec is not None
         try:
             outcome: JobOutcome = future.result()
+        except lost_errors():
+            return LOST
         except BaseException as error:
-            # A worker that dies takes its job along: by far most often for want of memory.
-            return Ended("failed", None, f"the worker process died or could not run the job ({type(error).__name__})")
+            if type(error).__name__ == "KilledWorker":
+                return KILLED
+            return Ended("failed", None, f"the job could not be sent or run: {type(error).__name__}: {error}")
         finally:
             future.release()
             self._jobs_done.pop(job.spec.key, None)
@@ -279,6 +306,7 @@ class Driver(threading.Thread):
         if time.monotonic() - self._told < _TELL_SECONDS:
             return
         self._told = time.monotonic()
+        self._workers.tend()
         shares = ((job, self._jobs_done.get(job.spec.key, 0.0)) for job, _ in running.values() if job.spec is not None)
         library.set_jobs(self.run_id, [{"id": job.id, "progress": round(share, 3)} for job, share in shares if share])
         library.update_run(self.run_id, report=self._state())
@@ -288,20 +316,6 @@ class Driver(threading.Thread):
             "driver": {"host": socket.gethostname(), "pid": os.getpid()},
             "fraction": round(self.fraction(), 4),
         }
-
-
-def driver_state(row: Any) -> str:
-    """Give a run's status; `interrupted` if it says running but its driver on this host is gone."""
-    status = str(row.status)
-    driver = (row.report or {}).get("driver")
-    if status == "running" and driver and driver["host"] == socket.gethostname():
-        try:
-            os.kill(driver["pid"], 0)
-        except ProcessLookupError:
-            return "interrupted"
-        except PermissionError:
-            return status
-    return status
 
 
 def _now() -> datetime:

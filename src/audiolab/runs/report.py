@@ -9,7 +9,7 @@ from html import escape
 from typing import Any
 
 from audiolab.library import Library
-from audiolab.runs.driver import driver_state
+from audiolab.library.runinfo import driver_state
 
 __all__ = ["JobLine", "RunReport", "make_report"]
 

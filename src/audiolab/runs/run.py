@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -9,9 +10,12 @@ from typing import Any
 
 from audiolab.config import get_settings
 from audiolab.errors import AudioError, ParameterError, RunError
-from audiolab.library import Library, Sound
+from audiolab.library import Library, RunInfo, Sound
+from audiolab.library.runinfo import driver_state
 from audiolab.runs.cluster import get_client
-from audiolab.runs.driver import Driver, driver_state
+from audiolab.runs.detached import died_early, log_path, start_detached
+from audiolab.runs.driver import Driver
+from audiolab.runs.placing import check_workers
 from audiolab.runs.recipe import Recipe
 from audiolab.runs.report import RunReport, make_report
 from audiolab.runs.worker import cancel_flag
@@ -26,6 +30,7 @@ def process(
     params: Mapping[str, Mapping[str, Any]] | None = None,
     name: str | None = None,
     client: Any = None,
+    detach: bool = False,
 ) -> Run:
     """Do a recipe to some sounds. Returns at once; the work goes on in worker processes.
 
@@ -40,7 +45,9 @@ def process(
     name : str, optional
         A name for the run; default: the recipe's.
     client : distributed.Client, optional
-        Where to work; default: `AUDIOLAB_SCHEDULER`, else processes of this machine.
+        Where to work; default: `AUDIOLAB_SCHEDULER`, else `AUDIOLAB_CLUSTER`, else processes of this machine.
+    detach : bool
+        Let a process of its own drive the run: this one may end, and `Run(lib.runs[-1])` finds it again.
 
     Returns
     -------
@@ -51,6 +58,8 @@ def process(
     ------
     ParameterError
         If there is nothing to process or the recipe is wrong.
+    RunError
+        If there are no workers, or some step could be taken by none of them.
     """
     checked = Recipe.load(recipe)
     if params:
@@ -69,8 +78,13 @@ def process(
     if any(sound.library.path != library.path for sound in chosen):
         raise ParameterError("all sounds of a run must be in one library")
     unique = list(dict.fromkeys(sound.id for sound in chosen))
-    run_id = library.create_run(name or checked.name, checked.to_dict(), unique)
-    return Run(library, run_id).start(client)
+    if detach and client is not None:
+        raise ParameterError("a detached run finds its workers itself (AUDIOLAB_SCHEDULER); it takes no client")
+    if not detach:
+        client = client or get_client()
+        check_workers(client, library.path, checked, own=client.cluster is not None)
+    run = Run(library, library.create_run(name or checked.name, checked.to_dict(), unique))
+    return run.detach() if detach else run.start(client)
 
 
 class Run:
@@ -78,15 +92,18 @@ class Run:
 
     Parameters
     ----------
-    library : Library
-        Where it is recorded.
-    run_id : str
-        Its id.
+    library : Library or RunInfo
+        Where it is recorded; or an entry of `Library.runs`, which says both.
+    run_id : str, optional
+        Its id, or the beginning of it.
     """
 
-    def __init__(self, library: Library, run_id: str) -> None:
-        self.library, self.id = library, run_id
-        library.run_row(run_id)  # raises if there is none
+    def __init__(self, library: Library | RunInfo, run_id: str | None = None) -> None:
+        if isinstance(library, RunInfo):
+            library, run_id = library.library, library.id
+        if run_id is None:
+            raise ParameterError("say which run: Run(library, id), or Run(library.runs[-1])")
+        self.library, self.id = library, library.run_row(run_id).id  # raises if there is none
         self._driver: Driver | None = None
         self._client: Any = None
 
@@ -94,9 +111,26 @@ class Run:
         """Start driving; called by `process` and `resume`."""
         kept = self._client if self._client is not None and self._client.status == "running" else None
         self._client = client or kept or get_client()
+        # Said before the driver's thread says more: who looks now must not see how an earlier attempt ended.
+        self.library.update_run(self.id, status="queued")
         self._driver = Driver(self.library.path, self.id, self._client)
         self._driver.start()
         return self
+
+    def detach(self) -> Run:
+        """Start driving in a process of its own, which goes on when this one ends; its log lies in the library.
+
+        See Also
+        --------
+        Library.runs : finds the run again.
+        """
+        start_detached([sys.executable, "-m", "audiolab.runs.detached", str(self.library.path), self.id], self.log)
+        return self
+
+    @property
+    def log(self) -> Path:
+        """Where a detached driver writes."""
+        return log_path(self.library.path, self.id)
 
     @property
     def status(self) -> str:
@@ -132,6 +166,8 @@ class Run:
                 raise RunError(f"run {self.id} broke: {self._driver.error}") from self._driver.error
             return self.report
         while self.status in {"queued", "running"}:
+            if self.status == "queued" and (why := died_early(self.library.path, self.id)):
+                raise RunError(f"the process that was to drive run {self.id} ended: {why}")
             if deadline is not None and time.monotonic() > deadline:
                 raise RunError(f"run {self.id} is not over after {timeout} s; it goes on in another process")
             time.sleep(0.2)
@@ -162,7 +198,9 @@ class Run:
     def resume(self, client: Any = None) -> Run:
         """Continue after a crash, a cancel or failures: finished work is found again and not redone."""
         if self._driver is not None and self._driver.is_alive():
-            return self
+            if self.status in {"queued", "running"}:
+                return self
+            self._driver.join()  # it has said how it ended, and is about to be gone
         if self.status == "running":
             raise RunError(f"run {self.id} is being driven by another process; wait for it or cancel it")
         return self.start(client)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sqlalchemy import select
 
 from audiolab.errors import AudiolabError, ParameterError
-from audiolab.library import Library, SoundList
+from audiolab.library import Library, Sound, SoundList
 from audiolab.library.collections import Collection
 from audiolab.library.derived import chunks
 from audiolab.library.models import SoundRow
@@ -34,6 +34,7 @@ Browsable: TypeAlias = "Library | Collection | SoundList"
 _QUICK = ["kick", "snare", "clap", "closed_hat", "open_hat", "tom", "crash", "percussion", "bass"]
 _MOST_SELECTED = 5000
 _KEPT_THUMBS = 20_000
+_MOST_OPEN = 8
 _SHOWN = 30
 _PREVIEW = 5.0
 _NEIGHBOURS = 100
@@ -94,10 +95,10 @@ class SampleBrowser(BrowserEdits, BrowserTagging):
     """Number of the listing: rows of another one are of no use."""
 
     def __init__(self, sounds: Browsable, *, query: str | None = None, sort: str = "", **traits: Any) -> None:
-        self.library, self._within, own = _opened(sounds)
+        self.library, self._ids_within, own = _opened(sounds)
         text = own if query is None else query
         self._thumbs: OrderedDict[str, NDArray[np.uint8]] = OrderedDict()
-        self._listing = query_listing(self.library, text, sort, within=self._within)
+        self._listing = query_listing(self.library, text, sort, within=self._ids_within())
         self._listed = (text, sort)
         super().__init__(query=text, sort=sort, count=len(self._listing), **traits)
 
@@ -117,7 +118,9 @@ class SampleBrowser(BrowserEdits, BrowserTagging):
 
     def _list(self, query: str, sort: str) -> None:
         """Ask the library; nothing changes if the query is wrong."""
-        self._show(query_listing(self.library, query, sort, within=self._within), like="")
+        self._show(query_listing(self.library, query, sort, within=self._ids_within()), like="")
+        if query != self._listed[0]:
+            self.selection = []  # nothing is done to sounds that are no longer seen
         self._listed = (query, sort)
         self.query, self.sort = query, sort
 
@@ -211,7 +214,7 @@ class SampleBrowser(BrowserEdits, BrowserTagging):
             try:
                 sound = self.library.sound(sound_id)
                 heard = hear(sound.source())
-                offered = None if heard.whole else self.offer(sound)
+                offered = None if heard.whole else self._offer_rest(sound)
             except AudiolabError as error:
                 told.append({"id": sound_id, "error": str(error)})
                 continue
@@ -224,6 +227,13 @@ class SampleBrowser(BrowserEdits, BrowserTagging):
             )  # fmt: skip
             buffers.append(heard.samples.tobytes())
         return {"sounds": told}, buffers
+
+    def _offer_rest(self, sound: Sound) -> dict[str, Any]:
+        """Offer a long sound; those before it are closed but for the last few."""
+        told = self.offer(sound)
+        for key in list(self._offered)[:-_MOST_OPEN]:
+            self.withdraw(key)
+        return told
 
     # ---- in Python -----------------------------------------------------------------------------
 
@@ -316,14 +326,15 @@ def browse(
     return SampleBrowser(sounds, query=query, sort=sort, tagger=tagger, matched=matched)
 
 
-def _opened(sounds: Browsable) -> tuple[Library, list[str] | None, str]:
-    """Give the library, the ids to stay within (None: all), and the query that is asked if none is given."""
+def _opened(sounds: Browsable) -> tuple[Library, Callable[[], list[str] | None], str]:
+    """Give the library, what to stay within whenever it is asked (None: all), and the query if none is given."""
     if isinstance(sounds, Library):
-        return sounds, None, "kind:sample"
+        return sounds, lambda: None, "kind:sample"
     if isinstance(sounds, Collection):
-        return sounds.library, sounds.sounds.ids, ""
+        return sounds.library, lambda: sounds.sounds.ids, ""
     if isinstance(sounds, SoundList):
-        return sounds.library, sounds.ids, ""
+        ids = sounds.ids
+        return sounds.library, lambda: ids, ""
     raise ParameterError(f"browse takes a Library, a Collection or a list of sounds, not {type(sounds).__name__}")
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audiolab.widgets.html import escape_label
 
-__all__ = ["svg_image", "svg_waveform"]
+__all__ = ["svg_image", "svg_notes", "svg_waveform"]
 
 
 def svg_waveform(
@@ -21,6 +22,7 @@ def svg_waveform(
     height: int = 110,
     color: str = "#3b82b8",
     lines: Sequence[float] = (),
+    spans: Sequence[tuple[float, float, str]] = (),
     axis: bool = True,
 ) -> str:
     """Draw an outline: full scale from top to bottom, what is louder is cut and marked red.
@@ -33,6 +35,8 @@ def svg_waveform(
         Seconds, for the axis.
     lines : sequence of float
         Times to mark, in seconds.
+    spans : sequence of (float, float, str)
+        Parts to shade, in seconds, each with a word that is shown where there is room.
     """
     body = height - (14 if axis and duration > 0 else 0)
     middle, columns = body / 2, values.shape[1]
@@ -50,6 +54,7 @@ def svg_waveform(
         for index in np.flatnonzero(np.abs(values).max(axis=0) > 1.0005)[:500]:
             parts.append(f'<rect x="{index * step:.1f}" y="0" width="{max(1, step):.1f}" height="3" fill="#d1495b"/>')
     if duration > 0:
+        parts += _spans(spans, width / duration, body)
         for time in lines:
             x = time / duration * width
             parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{body}" stroke="#8d99ae" stroke-width="0.6"/>')
@@ -59,11 +64,59 @@ def svg_waveform(
     return f'<svg xmlns="http://www.w3.org/2000/svg" {view} preserveAspectRatio="none">{"".join(parts)}</svg>'
 
 
+def svg_notes(
+    tracks: Mapping[str, Sequence[Mapping[str, Any]]],
+    colors: Mapping[str, str],
+    *,
+    duration: float,
+    width: int = 900,
+    height: int = 220,
+    lines: Sequence[float] = (),
+) -> str:
+    """Draw notes (`start`, `end`, `pitch`) of several tracks; one path a track, so thousands take little room."""
+    pitches = [note["pitch"] for notes in tracks.values() for note in notes]
+    low, high = min(pitches, default=48) - 2, max(pitches, default=72) + 2
+    body = height - 14
+    step, second = body / (high - low + 1), width / max(duration, 1e-3)
+    parts = []
+    for time in lines:
+        x = time * second
+        parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{body}" stroke="#8d99ae" stroke-width="0.5"/>')
+    for name, notes in tracks.items():
+        drawn = "".join(
+            f"M{note['start'] * second:.1f} {(high - note['pitch'] + 0.5) * step:.1f}"
+            f"h{max((note['end'] - note['start']) * second, 1.5):.1f}"
+            for note in notes
+        )
+        if drawn:
+            parts.append(f'<path d="{drawn}" stroke="{colors[name]}" stroke-width="{max(1.5, step * 0.8):.1f}"/>')
+    parts += _axis(duration, width, body)
+    view = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {view} fill="none">{"".join(parts)}</svg>'
+
+
 def svg_image(svg: str, label: str, *, width: int | None = None) -> str:
     """Give an image tag with the drawing inside; as an image it also passes where pages are cleaned of SVG."""
     data = base64.b64encode(svg.encode()).decode()
     size = f' width="{width}"' if width else ""
     return f'<img alt="{escape_label(label)}"{size} style="max-width:100%" src="data:image/svg+xml;base64,{data}">'
+
+
+def _spans(spans: Sequence[tuple[float, float, str]], scale: float, height: float) -> list[str]:
+    parts, free = [], 0.0
+    for start, stop, word in spans:
+        x, long = start * scale, max(0.6, (stop - start) * scale)
+        parts.append(
+            f'<rect x="{x:.1f}" y="0" width="{long:.1f}" height="{height}" fill="#e69628" fill-opacity="0.22" '
+            f'stroke="#e69628" stroke-width="0.4"/>'
+        )
+        if word and x >= free:
+            said = escape_label("".join(sign for sign in word[:16] if sign.isprintable()))
+            parts.append(
+                f'<text x="{x + 2:.1f}" y="9" font-size="9" font-family="sans-serif" fill="#8d99ae">{said}</text>'
+            )
+            free = x + 5.2 * len(word[:16]) + 4
+    return parts
 
 
 def _axis(duration: float, width: int, top: float) -> list[str]:
@@ -79,6 +132,6 @@ def _axis(duration: float, width: int, top: float) -> list[str]:
         parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{top + 3}" stroke="#8d99ae"/>')
         parts.append(
             f'<text x="{x:.1f}" y="{top + 12}" font-size="9" font-family="sans-serif" fill="#8d99ae" '
-            f'text-anchor="{anchor}">{said}</text>'
+            f'stroke="none" text-anchor="{anchor}">{said}</text>'
         )
     return parts

@@ -52,9 +52,10 @@ class Panel:
         style = "color:var(--jp-error-color1,#c62828)" if bad else ""
         self.said.value = f'<div role="status" style="{style}">{escape(text)}</div>' if text else ""
 
-    def attempt(self, work: Callable[[], None]) -> None:
-        """Do something; an error is shown, not raised: nobody would see it."""
-        self.say("")
+    def attempt(self, work: Callable[[], None], *, keep: bool = False) -> None:
+        """Do something; an error is shown, not raised: nobody would see it. `keep`: what was said before stays."""
+        if not keep:
+            self.say("")
         try:
             work()
         except Exception as error:
@@ -246,11 +247,13 @@ class ExportPanel(Panel):
         kits = [(f"collection {name} ({count})", f"c:{name}") for name, count in counts.items()]
         songs = [(f"song {song.name}, all of it", f"s:{song.id}") for song in self.library.songs]
         self.what.options = [("everything that is tagged", "q:kind:sample has:label"), *kits, *songs]
-        if chosen in {value for _, value in self.what.options}:
-            self.what.value = chosen
+        kept = chosen in {value for _, value in self.what.options}
+        self.what.value = chosen if kept else self.what.options[0][1]
 
     def make(self) -> None:
         """Export in a thread and offer the zip."""
+        if self.what.value is None:  # a click can be faster than the page's opening is told
+            self.refresh()
         self.maker.disabled = True
         self.say("exporting …")
         self.later(self._export)

@@ -61,7 +61,7 @@ class RunView(LabWidget):
     def __init__(self, run: Run) -> None:
         self.run = run
         self._closed = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._watching = False
         self._lock = threading.Lock()
         super().__init__()
         if not self._look().over:
@@ -94,12 +94,23 @@ class RunView(LabWidget):
 
     def _follow(self) -> None:
         with self._lock:
-            if self._thread is None or not self._thread.is_alive():
-                self._closed.clear()
-                self._thread = threading.Thread(target=self._watch, name=f"audiolab-view-{self.run.id}", daemon=True)
-                self._thread.start()
+            if self._watching or self._closed.is_set():
+                return
+            self._watching = True
+        threading.Thread(target=self._watch, name=f"audiolab-view-{self.run.id}", daemon=True).start()
 
     def _watch(self) -> None:
+        try:
+            over = self._watch_to_its_end()
+        finally:
+            with self._lock:
+                self._watching = False  # before the picture is drawn: it may be resumed meanwhile
+        if over:
+            self.tell("over", status=self.status)
+            self.refresh_standing()
+
+    def _watch_to_its_end(self) -> bool:
+        """Look until the run is over; give False if it cannot be followed any more."""
         took = 0.0
         while not self._closed.wait(max(_INTERVAL, 4 * took)):
             try:
@@ -108,15 +119,14 @@ class RunView(LabWidget):
                 took = time.monotonic() - begun
             except AudiolabError as error:  # the library was closed, or is held by somebody for long
                 self.error = f"the run cannot be followed any more: {error}"
-                return
+                return False
             except Exception as error:
                 log.exception("following run %s", self.run.id)
                 self.error = f"{type(error).__name__}: {error}"
-                return
+                return False
             if found.over:
-                self.tell("over", status=found.status)
-                self.refresh_standing()
-                return
+                return True
+        return False
 
     def close(self) -> None:
         """Stop looking and close the widget; the run goes on."""
@@ -142,6 +152,7 @@ class RunView(LabWidget):
             self.run.resume()
         except Exception as error:
             self.error = str(error) if isinstance(error, AudiolabError) else f"{type(error).__name__}: {error}"
+            self.tell("refused")
             return
         self._follow()
 

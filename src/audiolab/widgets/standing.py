@@ -27,7 +27,7 @@ STATIC_LIMIT = 300_000
 """Most bytes of a static view."""
 
 _STYLE = (
-    "<style>.jp-OutputArea-child:has([data-audiolab-static])+.jp-OutputArea-child .jupyter-widgets:not(:has(*))"
+    "<style>.jp-OutputArea-child:has([data-audiolab-static])+.jp-OutputArea-child>.jupyter-widgets:not(:has(*))"
     "{display:none}</style>"
 )
 
@@ -57,6 +57,7 @@ def standing_sound(
     height: int = 110,
     seconds: float = 12.0,
     lines: Sequence[float] = (),
+    spans: Sequence[tuple[float, float, str]] = (),
     color: str = "#3b82b8",
 ) -> str:
     """Give the picture of a sound and a short preview of it that plays without a kernel, a few 100 kB at most.
@@ -67,6 +68,8 @@ def standing_sound(
         Length of the preview: the loudest stretch; of sounds longer than a minute a stretch from a third on. 0: none.
     lines : sequence of float
         Times to mark in the picture.
+    spans : sequence of (float, float, str)
+        Parts to shade, in seconds, each with a word.
     """
     source = sound.source() if isinstance(sound, Sound) else sound
     duration = source.frames / source.sample_rate
@@ -74,7 +77,7 @@ def standing_sound(
     if source.frames:
         outline = outline_of(sound, wait=False) or rough_outline(source)
         values = outline.between(source, 0, source.frames, min(width // 2, source.frames))
-    drawn = svg_waveform(values, duration=duration, width=width, height=height, lines=lines, color=color)
+    drawn = svg_waveform(values, duration=duration, width=width, height=height, lines=lines, spans=spans, color=color)
     picture = svg_image(drawn, f"waveform of {source.name}")
     if not seconds or not source.frames:
         return picture

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from html import escape
+from pathlib import Path
 from typing import Any
 
 from audiolab.audio import Audio, BlockSource
+from audiolab.audio.source import as_source
 from audiolab.errors import ParameterError
 from audiolab.library import Library, Sound
 from audiolab.runs import Run
@@ -38,8 +40,9 @@ def static_view(thing: Any) -> Html:
         if thing.kind == "song":
             return song_view(thing)
         return plain_view(thing.source(), f"{thing.name} {thing.label or ''}".strip())
-    if isinstance(thing, (Audio, BlockSource)):
-        return plain_view(thing, thing.name)
+    if isinstance(thing, (Audio, BlockSource, str, Path)):
+        source = as_source(thing)
+        return plain_view(source, source.name)
     if hasattr(thing, "_repr_html_"):
         return Html(thing._repr_html_())
     if hasattr(thing, "sounds"):  # a collection

@@ -83,10 +83,10 @@ class Uploader(LabWidget):
     _counts = traitlets.Dict().tag(sync=True)
 
     def __init__(self, library: Library, *, kind: Kind = "auto", rule: str = "") -> None:
+        self._batches: dict[str, _Batch] = {}
         if rule:
             parse_rule(rule)
         self.library, self.report = library, AddReport()
-        self._batches: dict[str, _Batch] = {}
         self._known: dict[str, None] = {}
         self._lock = threading.RLock()
         self._numbers = 0

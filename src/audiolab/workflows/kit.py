@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -14,8 +15,9 @@ from audiolab.errors import AudiolabError, ParameterError
 from audiolab.exporters import export
 from audiolab.library import Library, Sound
 from audiolab.runs import Recipe, Run, RunReport, process
+from audiolab.runs.detached import start_detached
 
-__all__ = ["KitResult", "song_to_kit"]
+__all__ = ["KitResult", "finish", "song_to_kit", "song_to_kit_detached"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,15 +131,7 @@ def song_to_kit(
         raise AudiolabError(f"nothing to process: {reasons}")
     run = process(sounds, checked, client=client)
     report = follow(run)
-    exported = None
-    if export_to is not None:
-        exported = Path(export(sounds, export_to, format="folder", overwrite=overwrite).path)
-    page = None
-    if report_to is not None:
-        from audiolab.runs.notebooks import run_notebook
-
-        parameters = {"library": str(library.path.resolve()), "run": run.id}
-        page = run_notebook("batch/run_report", parameters, report_to).html
+    exported, page = finish(run, sounds, export_to=export_to, report_to=report_to, overwrite=overwrite)
     return KitResult(
         library,
         run,
@@ -148,6 +142,58 @@ def song_to_kit(
         page,
         time.monotonic() - started,
     )
+
+
+def finish(
+    run: Run,
+    sounds: Sequence[Sound],
+    *,
+    export_to: str | Path | None,
+    report_to: str | Path | None,
+    overwrite: bool = False,
+) -> tuple[Path | None, Path | None]:
+    """Export the kit of a run that is over and write its report; give the kit's folder and the report's page."""
+    exported = page = None
+    if export_to is not None:
+        exported = Path(export(sounds, export_to, format="folder", overwrite=overwrite).path)
+    if report_to is not None:
+        from audiolab.runs.notebooks import run_notebook
+
+        parameters = {"library": str(run.library.path.resolve()), "run": run.id}
+        page = run_notebook("batch/run_report", parameters, report_to).html
+    return exported, page
+
+
+def song_to_kit_detached(
+    paths: str | Path | Sequence[str | Path],
+    *,
+    recipe: str | Path | Mapping[str, Any] | Recipe = "full",
+    params: Mapping[str, Mapping[str, Any]] | None = None,
+    library: Library,
+    export_to: str | Path | None = None,
+    report_to: str | Path | None = None,
+) -> tuple[Run, list[tuple[str, str]]]:
+    """Add songs, and let a process of its own do the rest of `song_to_kit`.
+
+    Returns
+    -------
+    run : Run
+        To follow it; its log is `run.log`.
+    not_added : list of (str, str)
+        Files that could not be added, each with the reason.
+    """
+    checked = Recipe.load(recipe)
+    if params:
+        checked = checked.with_params(params)
+    listed = [paths] if isinstance(paths, (str, Path)) else list(paths)
+    sounds, problems = _add(library, listed)
+    if not sounds:
+        raise AudiolabError("nothing to process: " + "; ".join(f"{path}: {why}" for path, why in problems))
+    run = Run(library, library.create_run(checked.name, checked.to_dict(), [sound.id for sound in sounds]))
+    places = ["" if path is None else str(Path(path).absolute()) for path in (export_to, report_to)]
+    command = [sys.executable, "-m", "audiolab.workflows.detached", str(library.path), run.id, *places]
+    start_detached(command, run.log)
+    return run, problems
 
 
 def _is_audio_file(path: str | Path) -> bool:

@@ -137,6 +137,11 @@ export class Auditioner {
     return heard;
   }
 
+  /** Open the device before the first key comes, so that it sounds at once. */
+  warm(sampleRate: number): void {
+    void this.transport(sampleRate).warm().catch(() => {});
+  }
+
   stop(): void {
     if (this.now) this.now.pause();
     else silence();

@@ -46,4 +46,5 @@ export const drawDownload: Draw = (view) => {
     fetcher.setAttribute("aria-label", fetcher.textContent);
     fetcher.disabled = !file.name;
   });
+  view.root.dataset.ready = "true";
 };

@@ -63,10 +63,14 @@ export class Keys {
   }
 }
 
-export function nameOf(event: Pick<KeyboardEvent, "key" | "shiftKey" | "altKey" | "ctrlKey" | "metaKey">): string {
+type Named = Pick<KeyboardEvent, "key" | "shiftKey" | "altKey" | "ctrlKey" | "metaKey"> & { code?: string };
+
+export function nameOf(event: Named): string {
   const single = event.key.length === 1;
   const letter = single && event.key.toLowerCase() !== event.key.toUpperCase();
-  const key = letter ? event.key.toLowerCase() : event.key;
+  // With Alt a Mac's digit keys give other signs.
+  const digit = event.altKey ? /^Digit(\d)$/.exec(event.code ?? "")?.[1] : undefined;
+  const key = digit ?? (letter ? event.key.toLowerCase() : event.key);
   // Signs such as ? need Shift on some keyboards and not on others.
   const shift = event.shiftKey && (!single || letter) ? "Shift+" : "";
   return (event.ctrlKey || event.metaKey ? "Control+" : "") + (event.altKey ? "Alt+" : "") + shift + key;

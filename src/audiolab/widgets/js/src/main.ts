@@ -2,15 +2,25 @@ import { drawMixer } from "./mixer";
 import type { Model } from "./model";
 import css from "./styles.css";
 import { type Draw, open } from "./view";
+import { drawAnnotator } from "./annotator";
+import { drawBrowser } from "./browser";
 import { drawDownload } from "./download";
+import { drawLyrics } from "./lyrics";
+import { drawMapPlayer } from "./map_player";
+import { drawPianoRoll } from "./piano_roll";
 import { drawPlayer } from "./player";
 import { drawRun } from "./run_view";
 import { drawUploader } from "./uploader";
 
 const VIEWS: Record<string, Draw> = {
+  annotator: drawAnnotator,
+  browser: drawBrowser,
   cover: (view) => view.root.parentElement!.classList.add("al-hidden"),
   download: drawDownload,
+  lyrics: drawLyrics,
+  map_player: drawMapPlayer,
   mixer: drawMixer,
+  piano_roll: drawPianoRoll,
   player: drawPlayer,
   run: drawRun,
   uploader: drawUploader,

@@ -71,14 +71,17 @@ export const drawRun: Draw = (view) => {
       ...state.notes.map((note) => h("div", { class: "al-run-note" }, note)),
       ...(state.error ? [h("div", { class: "al-run-problem" }, state.error)] : []),
     );
+    now.hidden = OVER.includes(view.model.get("status"));
     now.textContent = state.running.length ? `now: ${state.running.map(nowText).join(", ")}` : "";
     stages.replaceChildren(...state.stages.map(stageRow));
     problems.replaceChildren(...problemList(state));
     songs.show(state);
     jobs.show(state);
   });
+  view.rpc.on("refused", () => head.status(view.model.get("status")));
   view.keys.add("c", "cancel the run", () => head.cancel());
   view.keys.add("r", "resume the run", () => head.resume());
+  view.root.dataset.ready = "true";
 };
 
 class Head {
@@ -194,16 +197,15 @@ function stageRow(stage: State["stages"][number]): HTMLTableRowElement {
 function problemList(state: State): HTMLElement[] {
   const merged = new Map<string, { job: Job; sounds: string[] }>();
   for (const job of state.problems) {
-    const key = [job.status, job.song, job.stage, job.why].join("\0");
+    const key = [job.status, job.stage, job.why].join("\0");
     const known = merged.get(key) ?? { job, sounds: [] };
-    known.sounds.push(job.sound);
+    known.sounds.push(job.sound === job.song ? job.song : `${job.song}: ${job.sound}`);
     merged.set(key, known);
   }
   const shown = [...merged.values()].map(({ job, sounds }) => {
     const who = sounds.length > 4 ? `${sounds.slice(0, 3).join(", ")} and ${sounds.length - 3} more` : sounds.join(", ");
-    const of_ = who === job.song ? who : `${job.song}: ${who}`;
     const style = job.status === "failed" ? "al-run-problem" : "al-run-note";
-    return h("div", { class: style }, h("b", {}, job.status), ` ${job.stage} of ${of_}: ${job.why || "no reason was given"}`);
+    return h("div", { class: style }, h("b", {}, job.status), ` ${job.stage} of ${who}: ${job.why || "no reason was given"}`);
   });
   const total = (state.counts.failed ?? 0) + (state.counts.skipped ?? 0);
   const more = total - state.problems.length;

@@ -33,7 +33,7 @@ const SHOWN_ROWS = 14;
 let tables = 0;
 
 /** Which rows stand in the window, with some more on either side. */
-export function window_(scrollTop: number, height: number, count: number, overscan = OVERSCAN): { first: number; stop: number } {
+export function rowsInWindow(scrollTop: number, height: number, count: number, overscan = OVERSCAN): { first: number; stop: number } {
   const first = Math.max(0, Math.floor(scrollTop / ROW) - overscan);
   const stop = Math.min(count, Math.ceil((scrollTop + height) / ROW) + overscan);
   return { first: Math.min(first, stop), stop };
@@ -115,9 +115,18 @@ export class Table<Row> {
     return this.row(index);
   }
 
+  /** A row that is here. */
+  find(wanted: (row: Row) => boolean): Row | undefined {
+    for (const rows of this.pages.values()) {
+      const found = rows.find(wanted);
+      if (found) return found;
+    }
+    return undefined;
+  }
+
   /** Rows in the window. */
   seen(): Row[] {
-    const { first, stop } = window_(this.grid.scrollTop, this.height(), this.count, 0);
+    const { first, stop } = rowsInWindow(this.grid.scrollTop, this.height(), this.count, 0);
     const rows: Row[] = [];
     for (let index = first; index < stop; index++) {
       const row = this.row(index);
@@ -180,7 +189,7 @@ export class Table<Row> {
   }
 
   private render(): void {
-    const { first, stop } = window_(this.grid.scrollTop, this.height(), this.count);
+    const { first, stop } = rowsInWindow(this.grid.scrollTop, this.height(), this.count);
     for (const [index, element] of this.shown) {
       if (index >= first && index < stop) continue;
       element.remove();

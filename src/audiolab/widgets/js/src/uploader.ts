@@ -48,6 +48,7 @@ export const drawUploader: Draw = async (view) => {
   view.keys.add("d", "choose a folder", () => pickFolder.click());
   view.keys.add("x", "cancel the upload", () => void sender.cancel());
   await results.load();
+  view.root.dataset.ready = "true";
 };
 
 /** Sends one drop at a time: a pack, its answer, the next pack. */

@@ -65,7 +65,7 @@ export function open(model: Model, el: HTMLElement, draw: Draw, name: string): (
     const target = event.target as HTMLElement;
     if (!target.closest("input, textarea, select, button, a, [tabindex='0']:not(.al)")) root.focus({ preventScroll: true });
   }, { signal: closing.signal });
-  const showStatic = hideStatic(model, el);
+  const showStatic = hideStatic(model);
   void Promise.resolve()
     .then(() => draw(view))
     .catch(fail);
@@ -77,22 +77,13 @@ export function open(model: Model, el: HTMLElement, draw: Draw, name: string): (
   };
 }
 
-/** Hide the static view of this widget in the same cell; gives the function that shows it again. */
-function hideStatic(model: Model, el: HTMLElement): () => void {
-  const id = String(model.get("_standing_id"));
-  const hidden: HTMLElement[] = [];
-  const hide = () => {
-    for (const found of document.querySelectorAll<HTMLElement>("[data-audiolab-static]")) {
-      if (found.dataset.audiolabStatic !== id || found.contains(el)) continue;
-      const whole = found.closest<HTMLElement>(".jp-OutputArea-child") ?? found;
-      whole.style.display = "none";
-      hidden.push(whole);
-    }
-  };
-  hide();
-  const later = setTimeout(hide, 300); // the other output may be drawn after this one
-  return () => {
-    clearTimeout(later);
-    for (const element of hidden) element.style.display = "";
-  };
+/**
+ * Hide the static view of this widget; gives the function that shows it again. By a style, not by the elements: the
+ * output may be drawn after this one, or drawn anew when the kernel renews it.
+ */
+function hideStatic(model: Model): () => void {
+  const mark = `[data-audiolab-static="${CSS.escape(String(model.get("_standing_id")))}"]`;
+  const style = h("style", {}, `${mark}, .jp-OutputArea-child:has(${mark}):not(:has(.al)) { display: none !important; }`);
+  document.head.append(style);
+  return () => style.remove();
 }

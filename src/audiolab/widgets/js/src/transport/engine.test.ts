@@ -107,7 +107,10 @@ describe("Engine", () => {
     const engine = ready(10_000);
     engine.until = 300;
     engine.play();
-    play(engine, 4);
+    const [heard] = play(engine, 4);
+    expect(heard.slice(0, 300)).toEqual(ramp(10_000)[0].slice(0, 300)); // what dies away begins after the end
+    expect(heard[300]).toBeGreaterThan(0);
+    expect(heard[511]).toBe(0);
     expect(engine.playing).toBe(false);
     expect(engine.position).toBe(300);
     engine.play();

@@ -49,7 +49,7 @@ export class Engine {
   private tracks: Playing[] = [];
   private speedNow = 1;
   private stretcher: Stretcher | null = null;
-  private readonly residue = { left: 0, right: 0, frames: 0 };
+  private readonly residue = { left: 0, right: 0, frames: 0, from: 0 };
   private lastLeft = 0;
   private lastRight = 0;
 
@@ -154,7 +154,7 @@ export class Engine {
     this.lastLeft = played ? left[played - 1] : 0;
     this.lastRight = played ? right[played - 1] : 0;
     if (this.position >= stop) {
-      if (stop < this.length) this.cut();
+      if (stop < this.length) this.cut(played);
       this.playing = false;
       this.until = null;
     }
@@ -182,18 +182,20 @@ export class Engine {
     this.stretcher?.reset();
   }
 
-  private cut(): void {
-    Object.assign(this.residue, { left: this.lastLeft, right: this.lastRight, frames: RESIDUE_FRAMES });
+  /** Let what was heard last die away, from a frame of this block on. */
+  private cut(from = 0): void {
+    Object.assign(this.residue, { left: this.lastLeft, right: this.lastRight, frames: RESIDUE_FRAMES, from });
     this.lastLeft = this.lastRight = 0;
   }
 
   private decay(left: Float32Array, right: Float32Array): void {
     const { residue } = this;
-    for (let i = 0; i < left.length && residue.frames > 0; i++) {
+    for (let i = residue.from; i < left.length && residue.frames > 0; i++) {
       const factor = --residue.frames / RESIDUE_FRAMES;
       left[i] += residue.left * factor;
       right[i] += residue.right * factor;
     }
+    residue.from = 0;
   }
 
   private wrapped(frame: number): number {

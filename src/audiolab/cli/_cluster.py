@@ -1,0 +1,116 @@
+"""Workers: start them on this machine or for a scheduler elsewhere, and look at them."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from audiolab.cli._app import JsonOption, LibraryOption, app, echo, print_json
+
+__all__: list[str] = []
+
+cluster = typer.Typer(help="Start workers and look at them.", no_args_is_help=True)
+app.add_typer(cluster, name="cluster")
+
+
+@cluster.command("start")
+def cluster_start(
+    shape: Annotated[
+        str | None, typer.Option(help="A name in configs/cluster, or a YAML file.", show_default="gpu or laptop")
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port of the scheduler.")] = 8786,
+    dashboard: Annotated[str, typer.Option(help="Address of Dask's pages.")] = "127.0.0.1:8787",
+    join: Annotated[
+        str | None, typer.Option(help="Start workers only, for the scheduler at this address.", show_default=False)
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Start a scheduler and workers on this machine, or workers for a scheduler elsewhere, until Ctrl-C."""
+    from audiolab.runs.cluster import LocalWorkers, connect
+    from audiolab.runs.shapes import ClusterShape, chosen_shape
+
+    chosen = ClusterShape.load(shape) if shape else chosen_shape()
+    if chosen.kind == "scheduler":
+        chosen = ClusterShape()
+    if join:
+        connect(join).close()  # says at once if nobody is there
+        raise typer.Exit(_join(join, chosen))
+    workers = LocalWorkers(chosen, host=host, port=port, dashboard=dashboard)
+    said = {"scheduler": workers.address, "dashboard": workers.dashboard, "kind": chosen.kind}
+    if as_json:
+        print_json(said)
+    else:
+        echo(f"scheduler {workers.address}, pages {workers.dashboard}")
+        echo(f"use it:   export AUDIOLAB_SCHEDULER={workers.address}")
+    try:
+        _until_told()
+    finally:
+        workers.close()
+
+
+def _join(address: str, shape: Any) -> int:
+    """Run workers under Dask's own nanny, which starts those anew that die."""
+    import os
+
+    from audiolab.runs.cluster import thread_environment
+
+    command = [sys.executable, "-m", "dask", *(["cuda"] if shape.kind == "cuda" else []), "worker", address]
+    if shape.kind == "cuda":
+        command += ["--resources", "GPU=1"]
+    else:
+        command += ["--nworkers", str(shape.cpu_workers()), "--nthreads", "1", "--memory-limit", "0"]
+    echo(f"workers for {address}: {' '.join(command[2:])}")
+    return subprocess.run(command, env={**os.environ, **thread_environment(shape.threads)}, check=False).returncode
+
+
+def _until_told() -> None:
+    told = threading.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda *_: told.set())
+    while not told.wait(0.5):
+        pass
+
+
+@cluster.command("status")
+def cluster_status(
+    address: Annotated[
+        str | None, typer.Option(help="Address of a scheduler.", show_default="AUDIOLAB_SCHEDULER")
+    ] = None,
+    library: LibraryOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the workers of a running scheduler: what they offer, their version, whether they find the library."""
+    from audiolab.config import get_settings
+    from audiolab.errors import ParameterError
+    from audiolab.runs.cluster import connect
+    from audiolab.runs.placing import worker_infos
+
+    settings = get_settings()
+    address = address or settings.scheduler
+    if not address:
+        raise ParameterError("say which scheduler: --address tcp://..., or AUDIOLAB_SCHEDULER")
+    folder = Path(library) if library is not None else settings.path(settings.library)
+    client = connect(address)
+    try:
+        infos = worker_infos(client, folder if folder.is_dir() else None)
+        page = client.dashboard_link
+    finally:
+        client.close()
+    if as_json:
+        keys = ("address", "name", "host", "threads", "memory_limit", "resources", "version", "sees")
+        workers = [{key: getattr(info, key) for key in keys} for info in infos]
+        print_json({"scheduler": address, "dashboard": page, "workers": workers})
+        return
+    echo(f"scheduler {address}, pages {page}: {len(infos)} workers")
+    for info in infos:
+        offers = ", ".join(f"{name} {value:g}" for name, value in info.resources.items()) or "anything"
+        memory = f"{info.memory_limit / 1e9:.1f} GB" if info.memory_limit else "no memory limit"
+        finds = "" if info.sees is None else ", finds the library" if info.sees else ", does NOT find the library"
+        echo(f"  {info.name} on {info.host}: {offers}, {memory}, audiolab {info.version or '?'}{finds}")

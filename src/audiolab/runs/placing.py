@@ -1,0 +1,175 @@
+"""Which worker may take which job; what no worker can take is refused before anything starts."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from audiolab.errors import RunError
+from audiolab.runs.recipe import Recipe
+from audiolab.stages.registry import get_stage
+from audiolab.versions import own_version
+
+__all__ = ["WorkerInfo", "check_workers", "resources_for", "worker_infos"]
+
+_WAIT_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerInfo:
+    """A worker of a cluster.
+
+    Attributes
+    ----------
+    memory_limit : int
+        Bytes; 0: none.
+    resources : mapping
+        What it offers: `GPU`, `CPU`.
+    version : str or None
+        Of its audiolab; None if it was not asked.
+    sees : bool or None
+        Whether it finds the library's folder; None if it was not asked.
+    """
+
+    address: str
+    name: str
+    host: str
+    threads: int
+    memory_limit: int
+    resources: Mapping[str, float]
+    version: str | None = None
+    sees: bool | None = None
+    cuda: bool = False
+    why: str = ""
+
+
+def worker_infos(client: Any, library: str | Path | None = None) -> list[WorkerInfo]:
+    """Look at all workers; with a library they are asked for their version and whether they find its folder."""
+    known = client.scheduler_info(n_workers=-1)["workers"]
+    answers: dict[str, Any] = {}
+    if library is not None:
+        token = secrets.token_hex(8)
+        folder = Path(library) / "tmp"
+        folder.mkdir(parents=True, exist_ok=True)
+        mark = folder / f"seen-{token}"
+        mark.write_text(token, encoding="utf-8")
+        try:
+            answers = client.run(_probe, str(mark), token, on_error="return")
+        finally:
+            mark.unlink(missing_ok=True)
+    infos = []
+    for address, worker in known.items():
+        answer = answers.get(address)
+        told = answer if isinstance(answer, Mapping) else {}
+        infos.append(
+            WorkerInfo(
+                address=address,
+                name=str(worker.get("name", address)),
+                host=str(told.get("host") or worker.get("host", "")),
+                threads=int(worker.get("nthreads", 1)),
+                memory_limit=int(worker.get("memory_limit") or 0),
+                resources=dict(worker.get("resources") or {}),
+                version=told.get("version"),
+                sees=told.get("sees"),
+                cuda=bool(told.get("cuda")),
+                why=f"{type(answer).__name__}: {answer}" if isinstance(answer, BaseException) else "",
+            )
+        )
+    return infos
+
+
+def _probe(mark: str, token: str) -> dict[str, Any]:
+    """Run on a worker: say what it is and whether it sees the same folder."""
+    try:
+        sees = Path(mark).read_text(encoding="utf-8") == token
+    except OSError:
+        sees = False
+    cuda = os.environ.get("CUDA_VISIBLE_DEVICES", "") not in {"", "-1"}
+    return {"version": own_version(), "host": socket.gethostname(), "sees": sees, "cuda": cuda}
+
+
+def check_workers(client: Any, library: str | Path, recipe: Recipe, *, own: bool) -> None:
+    """Refuse a run that some job of could never be taken.
+
+    Parameters
+    ----------
+    own : bool
+        The workers are processes that this one started: they have its version and see its folders.
+
+    Raises
+    ------
+    RunError
+        If there is no worker at all, or none with enough memory, with the device asked for, with this version of
+        audiolab, or that finds the library's folder.
+    """
+    try:
+        client.wait_for_workers(1, timeout=_WAIT_SECONDS)
+    except TimeoutError:
+        raise RunError(
+            f"the scheduler {client.scheduler_info()['address']} has no workers: start one (`audiolab cluster start "
+            "--join ADDRESS`, or `dask worker ADDRESS --nthreads 1`)"
+        ) from None
+    workers = worker_infos(client, None if own else library)
+    if not own:
+        _check_same(workers, library)
+    for step in recipe.steps:
+        wants = get_stage(step.stage).wants
+        able = [worker for worker in workers if not worker.memory_limit or worker.memory_limit >= wants.memory_mb * 1e6]
+        if not able:
+            most = max(worker.memory_limit for worker in workers) / 1e6
+            raise RunError(
+                f"no worker can take {step.stage!r}: it wants {wants.memory_mb} MB, and the largest worker has "
+                f"{most:.0f} MB; start workers with a higher --memory-limit"
+            )
+        asked = str(step.params.get("device", "auto"))
+        if asked.startswith("cuda") and not any("GPU" in worker.resources or worker.cuda for worker in able):
+            if own and _cuda_here():
+                continue
+            raise RunError(
+                f"no worker can take {step.stage!r}: it is told device={asked}, and no worker has a GPU; "
+                "leave device at auto, or start workers with GPUs (AUDIOLAB_CLUSTER=gpu)"
+            )
+
+
+def _check_same(workers: list[WorkerInfo], library: str | Path) -> None:
+    for worker in workers:
+        if worker.why or worker.version is None:
+            raise RunError(
+                f"the worker {worker.name} at {worker.address} does not know audiolab ({worker.why or 'no answer'}): "
+                "install the same version there"
+            )
+    others = sorted({f"{worker.version} at {worker.host}" for worker in workers if worker.version != own_version()})
+    if others:
+        raise RunError(f"here is audiolab {own_version()}, workers have {', '.join(others)}: results would differ")
+    blind = sorted({worker.host for worker in workers if not worker.sees})
+    if blind:
+        raise RunError(
+            f"workers on {', '.join(blind)} do not find the library's folder {str(library)!r}: they need the same "
+            "folder under the same path (a shared folder, or a volume)"
+        )
+
+
+def _cuda_here() -> bool:
+    from audiolab.runs.shapes import gpu_count
+
+    return gpu_count() > 0
+
+
+def resources_for(stage: str, workers: Mapping[str, Mapping[str, Any]]) -> dict[str, float] | None:
+    """Say what a job of a stage needs: a GPU worker if there are any and it wants one, else a CPU worker.
+
+    Parameters
+    ----------
+    workers : mapping
+        As the scheduler tells them.
+    """
+    offered = {name for worker in workers.values() for name in (worker.get("resources") or {})}
+    if get_stage(stage).wants.device == "gpu" and "GPU" in offered:
+        return {"GPU": 1}
+    # Workers of GPUs do nothing else, so that the GPU never waits.
+    return {"CPU": 1} if "CPU" in offered else None
