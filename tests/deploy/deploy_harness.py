@@ -123,7 +123,7 @@ class Stack:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
                 try:
-                    # Compose would kill it after the grace; a test machine with other work is given three times as long.
+                    # Compose would kill it after the grace; a busy machine is given three times as long.
                     process.wait(3 * service.grace)
                 except subprocess.TimeoutExpired:
                     left[name] = 1
