@@ -93,6 +93,7 @@ def main() -> None:
     # Importing the command modules registers their commands.
     from audiolab.cli import (  # noqa: F401
         _adding,
+        _batch,
         _bench,
         _care,
         _cluster,

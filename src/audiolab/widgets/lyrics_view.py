@@ -62,7 +62,7 @@ class LyricsView(SoundingWidget):
 
     view: ClassVar[str] = "lyrics"
     hear = traitlets.Unicode("song").tag(sync=True)
-    selection = traitlets.List().tag(sync=True)
+    selection: Any = traitlets.List().tag(sync=True)
 
     def __init__(self, sound: Sound, *, hear: str = "song", **traits: Any) -> None:
         self.sound = sound

@@ -145,7 +145,7 @@ class PianoRoll(SoundingWidget):
 
     def _changed(self, stems: list[str]) -> Reply:
         told = self._undoable()
-        self.tell("notes", tracks=[self._track(name) for name in stems], **told)
+        self.tell("notes", tracks=[self._track(name) for name in stems], undo=told["undo"], redo=told["redo"])
         return told
 
     def _track(self, stem: str) -> dict[str, Any]:

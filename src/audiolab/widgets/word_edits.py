@@ -205,9 +205,9 @@ def chops(
     found = []
     for run in runs:
         first, last = places[run[0]], places[run[-1]]
-        before = words[first - 1]["end"] if first else -math.inf
-        after = words[last + 1]["start"] if last + 1 < len(words) else math.inf
-        found.append(_cut(words[first : last + 1], (before, after), rate=rate, frames=frames, padding=padding))
+        left = float(words[first - 1]["end"]) if first else -math.inf
+        right = float(words[last + 1]["start"]) if last + 1 < len(words) else math.inf
+        found.append(_cut(words[first : last + 1], (left, right), rate=rate, frames=frames, padding=padding))
         found[-1] = replace(found[-1], facts={**found[-1].facts, "line": run[0][0] + 1})
     return found
 
