@@ -9,6 +9,7 @@ worker process of a local Dask cluster. The page asks for each way by HTTP on 12
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import json
 import os
@@ -20,13 +21,14 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 from labels import shares
 from numpy.typing import NDArray
 
@@ -212,37 +214,44 @@ def rendered(folder: Path, count: int) -> list[Path]:
 # ---- measuring -------------------------------------------------------------------------------------
 
 
-def warm_latencies(page: Any, bench: Bench, sizes: Sequence[int], repeats: int) -> dict[str, Any]:
-    """Measure each way: medians of `repeats`, in turns, so that whatever else the machine does falls on all alike."""
-    results: dict[str, Any] = {way: {} for way in WAYS}
-    for size in sizes:
-        times: dict[str, list[float]] = {way: [] for way in WAYS}
-        moved: dict[str, int] = {}
-        for turn in range(repeats):
-            for way in WAYS:
-                start = 0 if size == len(bench.paths) else turn * size % (len(bench.paths) - size + 1)
-                bench.moved = 0
-                answer = page.evaluate("([way, from, count]) => ways[way](from, count)", [way, start, size])
-                times[way].append(answer["milliseconds"])
-                moved[way] = bench.moved if way != "held" else 0
-        for way in WAYS:
-            results[way][size] = {"milliseconds": statistics.median(times[way]), "bytes": moved[way], "all": times[way]}
-            print(f"{size:5} {way:7} {results[way][size]['milliseconds']:10.1f} ms", file=sys.stderr, flush=True)
-    return results
+def warm_turn(page: Any, bench: Bench, size: int, turn: int, found: dict[str, Any]) -> dict[str, Any]:
+    """Ask for each way once, one after the other, and note time, processor time and bytes; give the answers."""
+    answers = {}
+    for way in WAYS:
+        start = 0 if size == len(bench.paths) else turn * size % (len(bench.paths) - size + 1)
+        if way == "held":
+            page.evaluate("([from, count]) => hold(from, count)", [start, size])
+        bench.moved, before = 0, processor_seconds()
+        answer = page.evaluate("([way, from, count]) => ways[way](from, count)", [way, start, size])
+        mine = found.setdefault(way, {}).setdefault(str(size), {"all": [], "processor": []})
+        mine["processor"].append(processor_seconds() - before)
+        mine["all"].append(answer["milliseconds"])
+        mine["bytes"] = bench.moved
+        answers[way] = answer["result"]
+        print(f"{size:5} {way:7} {answer['milliseconds']:10.1f} ms", file=sys.stderr, flush=True)
+    return answers
 
 
-def agreement(page: Any, count: int) -> dict[str, Any]:
-    """Compare the probabilities of all sounds."""
-    found = {
-        way: np.array(page.evaluate("([way, count]) => ways[way](0, count)", [way, count])["result"])
-        for way in ("page", "kernel", "dask")
-    }
+def processor_seconds() -> float:
+    """Give the processor time so far of this process and all that it has started: browser, worker."""
+    total = 0.0
+    for process in (psutil.Process(), *psutil.Process().children(recursive=True)):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            total += times.user + times.system
+    return total
+
+
+def agreement(answers: dict[str, Any]) -> dict[str, Any]:
+    """Compare the probabilities of all sounds with the kernel's."""
+    kernel = np.array(answers["kernel"])
     return {
-        other: {
-            "largest difference": float(np.abs(found[other] - found["kernel"]).max()),
-            "same label": float((found[other].argmax(1) == found["kernel"].argmax(1)).mean()),
+        way: {
+            "sounds": len(kernel),
+            "largest difference": float(np.abs(np.array(answers[way]) - kernel).max()),
+            "same label": float((np.array(answers[way]).argmax(1) == kernel.argmax(1)).mean()),
         }
-        for other in ("page", "dask")
+        for way in ("page", "dask")
     }
 
 
@@ -307,34 +316,52 @@ def basic_pitch(page: Any, bench: Bench, repeats: int) -> dict[str, Any]:
 # ---- telling ---------------------------------------------------------------------------------------
 
 
-def table(results: dict[str, Any], sizes: Sequence[int]) -> str:
-    """Write the tables."""
-    warm, cold, apart, notes = results["warm"], results["cold"], results["agreement"], results["basic_pitch"]
-    lines = [f"Made {results['when']} on {results['machine']}; {results['sounds']}. {results['note']}", ""]
-    lines += ["| milliseconds until the labels are in the page, median of " + str(results["repeats"]) + " | "
-              + " | ".join(f"{size:,} {'sound' if size == 1 else 'sounds'}" for size in sizes) + " |",
-              "|---|" + "---|" * len(sizes)]  # fmt: skip
-    for way, said in WAYS.items():
-        lines.append(f"| {said} | " + " | ".join(f"{warm[way][size]['milliseconds']:,.0f}" for size in sizes) + " |")
-    lines += ["", "| bytes moved | " + " | ".join(f"{size:,}" for size in sizes) + " |", "|---|" + "---|" * len(sizes)]
-    for way, said in WAYS.items():
-        lines.append(f"| {said} | " + " | ".join(size_text(warm[way][size]["bytes"]) for size in sizes) + " |")
-    lines += ["", "| from nothing to the first label | time | moved |", "|---|---|---|"]
-    names = {"page": "a fresh page: runtime, model, one sound", "kernel": "a fresh Python: imports, model, one sound",
-             "dask": "a fresh cluster of one worker, and the same there"}  # fmt: skip
-    for way, said in names.items():
-        moved = size_text(cold["bytes"]) if way == "page" else "–"
-        lines.append(f"| {said} | {cold[way]['milliseconds'] / 1000:.2f} s | {moved} |")
-    lines += [
-        "",
-        "| agreement with the kernel | same label | largest difference of a probability |",
-        "|---|---|---|",
+def table(results: dict[str, Any]) -> str:
+    """Write the tables, also of a run that was cut off."""
+    warm, repeats = results["warm"], results["repeats"]
+    sizes = list(next(iter(warm.values()), {}))
+    turns = {size: min(len(warm[way].get(size, {"all": ()})["all"]) for way in WAYS) for size in sizes}
+    sizes = [size for size in sizes if turns[size]]
+    heads = [
+        f"{int(size):,}" + (f" ({turns[size]} of {repeats} turns)" if turns[size] < repeats else "") for size in sizes
     ]
-    for way in ("page", "dask"):
-        lines.append(f"| {way} | {100 * apart[way]['same label']:.1f} % | {apart[way]['largest difference']:.1e} |")
-    lines += ["", "| Basic Pitch, one thread | page | kernel | largest difference of an output |", "|---|---|---|---|",
-              f"| {notes['seconds of sound']:.0f} s of sound (opening in the page: {notes['opening']:.0f} ms) | "
-              f"{notes['page']:,.0f} ms | {notes['kernel']:,.0f} ms | {notes['largest difference']:.1e} |"]  # fmt: skip
+    lines = [f"Made {results['when']} on {results['machine']}; {results['sounds']}. {results['note']}", ""]
+
+    def rows(title: str, of: Callable[[dict[str, Any]], str]) -> list[str]:
+        listed = [f"| {title} | " + " | ".join(heads) + " |", "|---|" + "---|" * len(sizes)]
+        for way, said in WAYS.items():
+            listed.append(f"| {said} | " + " | ".join(of(warm[way][size]) for size in sizes) + " |")
+        return [*listed, ""]
+
+    if sizes:
+        title = f"milliseconds until the labels are in the page, median of {repeats}; sounds:"
+        lines += rows(title, lambda found: f"{statistics.median(found['all']):,.0f}")
+        title = "processor seconds of all processes together; sounds:"
+        lines += rows(title, lambda found: f"{statistics.median(found['processor']):,.2f}")
+        lines += rows("bytes moved; sounds:", lambda found: size_text(found["bytes"]))
+    if cold := results.get("cold"):
+        lines += [f"| from nothing to the first label, median of {repeats} | time | moved |", "|---|---|---|"]
+        names = {
+            "page": "a fresh page: runtime, model, one sound",
+            "kernel": "a fresh Python: imports, model, one sound",
+            "dask": "a fresh cluster of one worker, and the same there",
+        }
+        for way, said in names.items():
+            moved = size_text(cold["bytes"]) if way == "page" else "–"
+            lines.append(f"| {said} | {cold[way]['milliseconds'] / 1000:.2f} s | {moved} |")
+    if apart := results.get("agreement"):
+        title = f"| agreement with the kernel, {apart['page']['sounds']:,} sounds | same label "
+        lines += ["", title + "| largest difference of a probability |", "|---|---|---|"]
+        for way in ("page", "dask"):
+            lines.append(f"| {way} | {100 * apart[way]['same label']:.1f} % | {apart[way]['largest difference']:.1e} |")
+    if notes := results.get("basic_pitch"):
+        said = f"{notes['seconds of sound']:.0f} s of sound (opening in the page: {notes['opening']:.0f} ms)"
+        both = f"{notes['page']:,.0f} ms | {notes['kernel']:,.0f} ms | {notes['largest difference']:.1e}"
+        lines += [
+            "",
+            f"| Basic Pitch, one thread, median of {repeats} | page | kernel | largest difference of an output |",
+        ]
+        lines += ["|---|---|---|---|", f"| {said} | {both} |"]
     return "\n".join(lines) + "\n"
 
 
@@ -356,53 +383,59 @@ def main() -> int:
     if CHROMIUM is None:
         sys.exit("this experiment needs Debian's chromium")
     sizes, repeats = ([1, 10], 1) if options.quick else ([1, 10, 100, 1000], options.repeats)
-    load = os.getloadavg()[0]
+    results: dict[str, Any] = {
+        "when": time.strftime("%Y-%m-%d"),
+        "machine": f"{os.cpu_count()} cores of {processor()}, {platform.system()}, Python {platform.python_version()}",
+        "note": f"Load of the machine by others before it began: {os.getloadavg()[0]:.1f} (1 = one core busy).",
+        "repeats": repeats,
+        "warm": {},
+    }
+
+    def keep() -> None:
+        """Write what there is: a run that is cut off leaves its parts."""
+        if not options.quick:
+            (HERE / "results.md").write_text(table(results), encoding="utf-8")
+            (HERE / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
     with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
         paths, said = choose(options.data, max(sizes), Path(name))
-        rng = np.random.default_rng(1)
-        at = np.arange(15 * WINDOW) / 22050
-        music = sum(np.sin(2 * np.pi * hertz * at) * (at * 2 % 1 < 0.5) for hertz in (220, 277.2, 329.6)) / 6
-        windows = (music + 0.01 * rng.standard_normal(len(at))).astype(np.float32).reshape(15, WINDOW)
-        bench = Bench(paths, windows)
+        results["sounds"] = f"{len(paths):,} {said}"
+        bench = Bench(paths, music())
         server = serve(bench)
         url = f"http://127.0.0.1:{server.server_address[1]}/"
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        with (
-            LocalCluster(**ONE_WORKER) as cluster,
-            Client(cluster) as client,
-        ):
+        with LocalCluster(**ONE_WORKER) as cluster, Client(cluster) as client:
             bench.client = client
             page = browser.new_page()
-            page.set_default_timeout(600_000)
+            page.set_default_timeout(0)
             page.goto(url)
             page.wait_for_function("() => globalThis.start")
             page.evaluate("() => start()")
             for way in WAYS:  # sessions and filters are there before the clock runs
                 page.evaluate("([way, count]) => ways[way](0, count)", [way, min(20, max(sizes))])
-            warm = warm_latencies(page, bench, sizes, repeats)
-            apart = agreement(page, max(sizes))
-            notes = basic_pitch(page, bench, repeats)
-            page.close()
-        cold = cold_starts(browser, url, bench, repeats)
+            for size in sizes[:-1]:
+                for turn in range(repeats):
+                    warm_turn(page, bench, size, turn, results["warm"])
+            results["basic_pitch"] = basic_pitch(page, bench, repeats)
+            keep()
+            results["cold"] = cold_starts(browser, url, bench, repeats)
+            keep()
+            for turn in range(repeats):
+                answers = warm_turn(page, bench, sizes[-1], turn, results["warm"])
+                results["agreement"] = agreement(answers)
+                keep()
         browser.close()
         server.shutdown()
-    results = {
-        "when": time.strftime("%Y-%m-%d"),
-        "machine": f"{os.cpu_count()} cores of {processor()}, {platform.system()}, Python {platform.python_version()}",
-        "sounds": f"{len(paths):,} {said}",
-        "note": f"Load of the machine by others before it began: {load:.1f} (1 = one core busy).",
-        "repeats": repeats,
-        "warm": warm,
-        "cold": cold,
-        "agreement": apart,
-        "basic_pitch": notes,
-    }
-    text = table(results, sizes)
-    print(text)
-    if not options.quick:
-        (HERE / "results.md").write_text(text, encoding="utf-8")
-        (HERE / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    print(table(results))
     return 0
+
+
+def music() -> NDArray[np.float32]:
+    """Give windows of a chord that comes and goes, for Basic Pitch."""
+    at = np.arange(15 * WINDOW) / 22050
+    chord = sum(np.sin(2 * np.pi * hertz * at) * (at * 2 % 1 < 0.5) for hertz in (220, 277.2, 329.6)) / 6
+    noise = 0.01 * np.random.default_rng(1).standard_normal(len(at))
+    return (chord + noise).astype(np.float32).reshape(15, WINDOW)
 
 
 def processor() -> str:

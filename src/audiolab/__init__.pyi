@@ -1,3 +1,4 @@
+from . import runs as runs
 from . import stages as stages
 from .audio import Audio as Audio
 from .config import settings as settings
@@ -17,4 +18,5 @@ from .widgets import annotate as annotate
 from .widgets import browse as browse
 from .widgets import mix as mix
 from .widgets import show as show
+from .widgets import sound_map as sound_map
 from .widgets import workbench as workbench

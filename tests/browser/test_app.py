@@ -231,11 +231,11 @@ def test_the_whole_workbench_in_voila(voila, chromium, tmp_path):
     page.locator("button:visible", has_text="Make the zip").click()
     fetch = page.get_by_role("button", name="Download samples.zip")
     fetch.wait_for(timeout=60_000)
+    _shot(page, "app-export")
     with page.expect_download(timeout=60_000) as saved:
         fetch.click()
     saved.value.save_as(tmp_path / "kit.zip")
     assert page.locator("a.al-download-link").inner_text() == "save samples.zip"
-    _shot(page, "app-export")
     names = zipfile.ZipFile(tmp_path / "kit.zip").namelist()
     assert "manifest.json" in names
     assert sum(name.endswith(".wav") for name in names) > 3

@@ -31,6 +31,7 @@ WIDGETS = {
     "lyrics": "widgets.LyricsView(song)",
     "uploader": "widgets.Uploader(lib)",
     "run": "widgets.RunView(run)",
+    "workbench": "al.workbench(lib)",
 }
 LIMIT = 300_000
 

@@ -128,6 +128,15 @@ def test_what_goes_wrong_is_said_on_the_page(bench, tmp_path):
     assert "process a song first" in bench.map.said.value
 
 
+def test_a_click_that_overtakes_the_opening_of_the_page(bench, library, tmp_path):
+    library.add(tmp_path / "song.wav").tag("kick")
+    assert bench.export.what.value is None
+    bench.export.maker.click()
+    bench.open("Export")
+    _until(lambda: bench.export.download.path is not None)
+    assert "1 sample" in bench.export.said.value
+
+
 def test_undo_and_redo(bench, library, tmp_path):
     library.add(tmp_path / "song.wav").tag("kick")
     buttons = {button.description: button for button in bench.library_panel.box.children[1].children}

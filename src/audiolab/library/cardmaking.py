@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
 from sqlalchemy.orm import Session, aliased
 
 from audiolab.library.derived import BY_HAND
@@ -20,7 +20,7 @@ from audiolab.library.words import index_words
 
 __all__ = ["VERSION", "Card", "make_cards", "word_value"]
 
-VERSION = 1
+VERSION = 2
 """Raised when a card of the same sound may look otherwise; all are made anew then."""
 LYRICS = "lyrics"
 """Kind of the documents whose texts are searched; the library imports no stage."""
@@ -182,6 +182,9 @@ def _has(session: Session, ids: Sequence[str]) -> defaultdict[str, set[str]]:
     own = select(ResultRow.sound_id, ResultRow.stage).where(ResultRow.sound_id.in_(ids)).distinct()
     for sound_id, stage in session.execute(own):
         has[sound_id].add(stage)
+    sung = select(DocumentRow.sound_id).where(DocumentRow.sound_id.in_(ids), DocumentRow.kind == LYRICS)
+    for sound_id in session.scalars(sung):
+        has[sound_id].add(LYRICS)  # by hand, or from a file: no stage has to have been there
     stems = select(SoundRow.parent_id).where(SoundRow.parent_id.in_(ids), SoundRow.kind == "stem").distinct()
     cut = select(SetRow.parent_id).where(SetRow.parent_id.in_(ids)).distinct()
     learned = VectorRow.encoder.not_like(f"{MEASURED}%")
@@ -198,9 +201,11 @@ def _lyrics(session: Session, own: Iterable[str], songs: Sequence[str]) -> dict[
     if songs:
         stems = (
             select(SoundRow.parent_id, SoundRow.id)
-            .join(ResultRow, ResultRow.sound_id == SoundRow.id)
-            .where(SoundRow.parent_id.in_(songs), SoundRow.current, ResultRow.stage == LYRICS)
-            .distinct()
+            .where(SoundRow.parent_id.in_(songs), SoundRow.current, SoundRow.kind == "stem")
+            .where(
+                exists().where(ResultRow.sound_id == SoundRow.id, ResultRow.stage == LYRICS)
+                | exists().where(DocumentRow.sound_id == SoundRow.id, DocumentRow.kind == LYRICS)
+            )
             .order_by(SoundRow.id)
         )
         for song, stem in session.execute(stems).all():

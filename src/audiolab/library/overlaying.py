@@ -15,6 +15,7 @@ from audiolab.library.derived import BY_HAND, chunks, latest_of, refresh_facts
 from audiolab.library.models import DocumentRow, ResultRow, SetItemRow, SoundRow, TagRow
 from audiolab.library.ops import note
 from audiolab.library.overlays import check_overlay, overlaid, relabelled
+from audiolab.library.store import touch
 from audiolab.library.text import clean_json, clean_text
 
 __all__ = [
@@ -139,3 +140,6 @@ def write_document(session: Session, sound_id: str, kind: str, body: dict[str, A
         session.merge(DocumentRow(sound_id=sound_id, kind=kind, body=body, source="human", updated_at=utc_now()))
     elif (row := session.get(DocumentRow, (sound_id, kind))) is not None:
         session.delete(row)
+    parent = session.scalar(select(SoundRow.parent_id).where(SoundRow.id == sound_id))
+    if parent is not None:  # what is sung in a stem is also asked for of its song
+        touch(session, [parent])

@@ -156,11 +156,21 @@ class LocalWorkers:
         self.cluster.close()
 
 
+def _dask_settings(shape: ClusterShape) -> dict[str, Any]:
+    return {
+        "distributed.nanny.pre-spawn-environ": thread_environment(shape.threads),
+        # A job that kills its worker twice is set aside; the driver tries it once more by itself.
+        "distributed.scheduler.allowed-failures": 1,
+        # Jobs wait with the scheduler, not behind one that may kill its worker.
+        "distributed.scheduler.worker-saturation": 1.0,
+    }
+
+
 def _local(shape: ClusterShape, options: dict[str, Any]) -> Any:
     import dask
     from distributed import LocalCluster
 
-    with dask.config.set({"distributed.nanny.pre-spawn-environ": thread_environment(shape.threads)}):
+    with dask.config.set(_dask_settings(shape)):
         # The stages bound their own memory; a paused worker would look like a hang.
         return LocalCluster(n_workers=shape.cpu_workers(), processes=True, memory_limit=0, **options)
 
@@ -176,7 +186,7 @@ def _cuda(shape: ClusterShape, options: dict[str, Any]) -> Any:
     import dask
 
     count = found if shape.gpu_workers == "auto" else min(found, int(shape.gpu_workers))
-    with dask.config.set({"distributed.nanny.pre-spawn-environ": thread_environment(shape.threads)}):
+    with dask.config.set(_dask_settings(shape)):
         return LocalCUDACluster(
             n_workers=count,
             resources={"GPU": 1},

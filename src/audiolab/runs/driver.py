@@ -33,6 +33,11 @@ __all__ = ["Driver"]
 log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.2
 _TELL_SECONDS = 1.0
+LOST, KILLED = Ended("waiting", None, "lost"), Ended("waiting", None, "killed")
+_DIED = (
+    "the worker process died with it, again when nothing else ran: out of memory, or a file that crashes a decoder; "
+    "the other sounds are done"
+)
 
 
 class Driver(threading.Thread):
@@ -53,6 +58,7 @@ class Driver(threading.Thread):
         self._path, self.run_id = Path(library), run_id
         self._workers = Workers(client, self._on_event)
         self.error: BaseException | None = None
+        self._suspected: set[str] = set()
         self._ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._jobs_done: dict[str, float] = {}
         self._songs_done = 0.0
@@ -123,6 +129,7 @@ class Driver(threading.Thread):
         running: dict[Any, tuple[Planned, int]] = {}
         open_jobs: dict[int, set[str]] = {}
         ready: list[tuple[int, Planned]] = []
+        suspects: list[tuple[int, Planned]] = []
         over = 0
 
         def look(index: int) -> None:
@@ -141,19 +148,18 @@ class Driver(threading.Thread):
                     return
 
         cancelled = False
-        while waiting or running or ready:
+        while waiting or running or ready or suspects:
             if not cancelled and library.cancel_requested(self.run_id):
                 cancelled = True
-                for index, job in ready:
-                    open_jobs[index].discard(job.id)
-                    self._end(library, planner, job, Ended("cancelled", None, "cancelled by the user"))
-                ready.clear()
-                waiting.clear()
-                cancel_flag(self._path, self.run_id).touch()
+                self._drop(library, planner, [*ready, *suspects], open_jobs)
+                for left in (ready, suspects, waiting):
+                    left.clear()
             while waiting and len(ready) + len(running) < window:
                 index, _ = waiting.pop()
                 look(index)
                 over += not open_jobs[index]
+            if suspects and not (running or ready or waiting):
+                ready.append(suspects.pop())  # alone: whoever dies now has only itself to blame
             ready.sort(key=lambda item: item[0])
             while ready and len(running) < window:
                 index, job = ready.pop(0)
@@ -161,9 +167,11 @@ class Driver(threading.Thread):
             for future in self._finished(running):
                 job, index = running.pop(future)
                 ended = self._outcome(library, future, job)
-                if ended is None:  # the scheduler went away and came back, and knows nothing of it
-                    ready.append((index, job))
+                again = ready if ended is LOST else suspects if ended is KILLED and self._suspect(job) else None
+                if again is not None:
+                    again.append((index, job))
                     continue
+                ended = Ended("failed", None, _DIED) if ended is KILLED else ended
                 self._end(library, planner, job, ended)
                 open_jobs[index].discard(job.id)
                 if not cancelled:
@@ -173,6 +181,25 @@ class Driver(threading.Thread):
                 self._measure(planner, songs, open_jobs, running, over)
             self._tell(library, running)
         return cancelled
+
+    def _suspect(self, job: Planned) -> bool:
+        """Say whether a job whose worker died shall be tried once more, when nothing else runs.
+
+        The worker may have died of another job's doing.
+        """
+        if job.id in self._suspected:
+            return False
+        self._suspected.add(job.id)
+        return True
+
+    def _drop(
+        self, library: Library, planner: Planner, left: list[tuple[int, Planned]], open_jobs: dict[int, set[str]]
+    ) -> None:
+        """End the jobs that have not begun, and tell those that have to stop at their next block."""
+        for index, job in left:
+            open_jobs[index].discard(job.id)
+            self._end(library, planner, job, Ended("cancelled", None, "cancelled by the user"))
+        cancel_flag(self._path, self.run_id).touch()
 
     def _submit(self, library: Library, job: Planned, index: int) -> Any:
         library.set_jobs(self.run_id, [self._row(job, "running", key=job.spec.key if job.spec else None)])
@@ -193,16 +220,17 @@ class Driver(threading.Thread):
             self._ended.get(timeout=_POLL_SECONDS)
         return [future for future in running if future.done()]
 
-    def _outcome(self, library: Library, future: Any, job: Planned) -> Ended | None:
-        """Fold what a job left and say how it ended; None if nobody knows and it has to be done again."""
+    def _outcome(self, library: Library, future: Any, job: Planned) -> Ended:
+        """Fold what a job left and say how it ended; LOST or KILLED if it has to be done again."""
         assert job.spec is not None
         try:
             outcome: JobOutcome = future.result()
         except lost_errors():
-            return None
+            return LOST
         except BaseException as error:
-            # A worker that dies takes its job along: by far most often for want of memory.
-            return Ended("failed", None, f"the worker process died or could not run the job ({type(error).__name__})")
+            if type(error).__name__ == "KilledWorker":
+                return KILLED
+            return Ended("failed", None, f"the job could not be sent or run: {type(error).__name__}: {error}")
         finally:
             future.release()
             self._jobs_done.pop(job.spec.key, None)
@@ -278,6 +306,7 @@ class Driver(threading.Thread):
         if time.monotonic() - self._told < _TELL_SECONDS:
             return
         self._told = time.monotonic()
+        self._workers.tend()
         shares = ((job, self._jobs_done.get(job.spec.key, 0.0)) for job, _ in running.values() if job.spec is not None)
         library.set_jobs(self.run_id, [{"id": job.id, "progress": round(share, 3)} for job, share in shares if share])
         library.update_run(self.run_id, report=self._state())

@@ -17,7 +17,7 @@ from audiolab.versions import own_version
 
 __all__ = ["WorkerInfo", "check_workers", "resources_for", "worker_infos"]
 
-_WAIT_SECONDS = 15
+_WAIT_SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True)

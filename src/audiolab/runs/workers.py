@@ -77,6 +77,18 @@ class Workers:
             except lost_errors():
                 self._find_again()
 
+    def tend(self) -> None:
+        """Start workers of our own anew that are gone for good; called now and then.
+
+        Dask's nanny starts a worker again that dies, but not one that dies while it is still starting, as a job that
+        kills its worker at once can bring about. A scheduler elsewhere has a supervisor for that.
+        """
+        cluster = self._client.cluster
+        if cluster is None or not hasattr(cluster, "worker_spec"):
+            return
+        if len(self._known()) < len(cluster.worker_spec):
+            cluster.scale(len(cluster.worker_spec))
+
     def _known(self) -> Mapping[str, Any]:
         found: Mapping[str, Any] = self._client.scheduler_info(n_workers=-1)["workers"]
         return found

@@ -13,6 +13,8 @@ from .pictures import waveform as waveform
 from .player import Player as Player
 from .preview import audio_player as audio_player
 from .run_view import RunView as RunView
+from .sample_map import SampleMap as SampleMap
+from .sample_map import sound_map as sound_map
 from .show import show as show
 from .uploader import Uploader as Uploader
 from .workbench import Workbench as Workbench

@@ -52,9 +52,10 @@ class Panel:
         style = "color:var(--jp-error-color1,#c62828)" if bad else ""
         self.said.value = f'<div role="status" style="{style}">{escape(text)}</div>' if text else ""
 
-    def attempt(self, work: Callable[[], None]) -> None:
-        """Do something; an error is shown, not raised: nobody would see it."""
-        self.say("")
+    def attempt(self, work: Callable[[], None], *, keep: bool = False) -> None:
+        """Do something; an error is shown, not raised: nobody would see it. `keep`: what was said before stays."""
+        if not keep:
+            self.say("")
         try:
             work()
         except Exception as error:
@@ -251,6 +252,8 @@ class ExportPanel(Panel):
 
     def make(self) -> None:
         """Export in a thread and offer the zip."""
+        if self.what.value is None:  # a click can be faster than the page's opening is told
+            self.refresh()
         self.maker.disabled = True
         self.say("exporting …")
         self.later(self._export)

@@ -69,7 +69,7 @@ class Workbench:
     def _opened(self, change: Any) -> None:
         if change["new"] is not None:
             panel = self.panels[change["new"]]
-            panel.attempt(panel.refresh)
+            panel.attempt(panel.refresh, keep=True)
 
     def _browser(self) -> Any:
         from audiolab.widgets.show import make

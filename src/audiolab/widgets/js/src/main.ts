@@ -6,6 +6,7 @@ import { drawAnnotator } from "./annotator";
 import { drawBrowser } from "./browser";
 import { drawDownload } from "./download";
 import { drawLyrics } from "./lyrics";
+import { drawMapPlayer } from "./map_player";
 import { drawPianoRoll } from "./piano_roll";
 import { drawPlayer } from "./player";
 import { drawRun } from "./run_view";
@@ -17,6 +18,7 @@ const VIEWS: Record<string, Draw> = {
   cover: (view) => view.root.parentElement!.classList.add("al-hidden"),
   download: drawDownload,
   lyrics: drawLyrics,
+  map_player: drawMapPlayer,
   mixer: drawMixer,
   piano_roll: drawPianoRoll,
   player: drawPlayer,

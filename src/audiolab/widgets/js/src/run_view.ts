@@ -71,6 +71,7 @@ export const drawRun: Draw = (view) => {
       ...state.notes.map((note) => h("div", { class: "al-run-note" }, note)),
       ...(state.error ? [h("div", { class: "al-run-problem" }, state.error)] : []),
     );
+    now.hidden = OVER.includes(view.model.get("status"));
     now.textContent = state.running.length ? `now: ${state.running.map(nowText).join(", ")}` : "";
     stages.replaceChildren(...state.stages.map(stageRow));
     problems.replaceChildren(...problemList(state));
