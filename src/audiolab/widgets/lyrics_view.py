@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import traitlets
 
-from audiolab.errors import ParameterError
+from audiolab.errors import CatalogError, ParameterError
 from audiolab.library import Sound
 from audiolab.widgets.base import Reply, request
 from audiolab.widgets.edit_history import EditHistory
@@ -201,7 +201,13 @@ class LyricsView(SoundingWidget):
     def _mine(self, op: Any) -> bool:
         if op.target == self.carrier.id:
             return is_word_edit(op)
-        return op.what == "add" and "cut" in (op.after or {}) and (op.after or {}).get("of") == self.voice.id
+        after = op.after or {}
+        if op.what != "add" or after.get("parent") != self.voice.id or "start" not in after:
+            return False
+        try:  # other hands cut this voice, too; a chop knows its word
+            return "word" in self.carrier.library.sound_row(op.target).facts
+        except CatalogError:
+            return False
 
     def _change(self, revision: str | None, work: Callable[[Lines], None]) -> Reply:
         self._edits.change(revision, work)
