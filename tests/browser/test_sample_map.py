@@ -137,7 +137,7 @@ def test_hostile_labels_reload_and_static_view(lab, opened):
     path = lab.save(page)
     assert path.stat().st_size < 300_000
     page.reload()
-    page.wait_for_selector(".al-map_player .al-body[data-ready]", timeout=60_000)
+    page.wait_for_selector(".al-map_player .al-body[data-ready]", timeout=150_000)
     lab.shut_down_kernel(page)
     again = lab.visit(path.name)
     again.wait_for_selector("[data-audiolab-static] img")
