@@ -1,3 +1,4 @@
+from . import runs as runs
 from . import stages as stages
 from .audio import Audio as Audio
 from .config import settings as settings

@@ -44,9 +44,9 @@ def test_words_follow_the_music_and_clicks_jump(lab):
     lab.shot(page, "lyrics-light")
     page.keyboard.press("Space")
     lab.wait_played(page, RATE // 4)
-    assert page.locator(".al-now").inner_text() == "watching"
+    assert page.locator(".al-sung").inner_text() == "watching"
     assert abs(lab.tapped_frames(page)[0] - 2.5 * RATE) < 2
-    page.wait_for_function("() => document.querySelector('.al-now')?.textContent === 'line8'")
+    page.wait_for_function("() => document.querySelector('.al-sung')?.textContent === 'line8'")
     assert page.evaluate("() => document.querySelector('.al-sheet').scrollTop") > 0, "it has scrolled"
     page.keyboard.press("Space")
     page.wait_for_function("() => document.querySelector('.al-play').getAttribute('aria-label') === 'play'")

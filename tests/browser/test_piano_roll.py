@@ -69,7 +69,7 @@ def test_notes_are_taken_away_and_come_back(lab):
     page.mouse.move(box["x"] + box["width"] * 0.04, y)
     page.wait_for_selector(".al-tip:not([hidden])")
     assert "E2 (40), velocity 100" in page.locator(".al-tip:not([hidden])").inner_text()
-    page.locator(".al-chip").nth(0).click()  # drums off
+    page.locator(".al-roll-stem").nth(0).click()  # drums off
     page.locator(".al-title").first.click()
     page.keyboard.press("n")
     page.keyboard.press("n")

@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 DOORS = (
     "Library", "Audio", "Recipe", "process", "show", "export", "settings", "Run", "similar", "duplicates", "takes",
-    "uncertain", "teach", "retag",
+    "uncertain", "teach", "retag", "Uploader", "browse", "mix", "annotate", "workbench",
 )  # fmt: skip
 
 

@@ -93,12 +93,14 @@ def main() -> None:
     # Importing the command modules registers their commands.
     from audiolab.cli import (  # noqa: F401
         _adding,
+        _batch,
         _bench,
         _care,
         _cluster,
         _files,
         _find,
         _folders,
+        _lab,
         _library,
         _models_bench,
         _remake,

@@ -255,25 +255,3 @@ def runs_logs(run_id: RunId, library: LibraryOption = None) -> None:
     if not log.is_file():
         fail(f"run {run_id} left no log: only detached runs do; see `audiolab runs show {run_id}`")
     echo(log.read_text(encoding="utf-8", errors="replace").rstrip())
-
-
-@app.command()
-def batch(
-    notebook: Annotated[str, typer.Argument(help="A notebook, or its name below notebooks/.", show_default=False)],
-    parameters: Annotated[
-        list[str] | None, typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="A parameter of the notebook.")
-    ] = None,
-    to: Annotated[Path | None, typer.Option("--to", help="Folder for the executed copy and its page.")] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Execute a parameterized notebook; the executed copy and its HTML are kept."""
-    from audiolab.config import get_settings
-    from audiolab.runs.notebooks import run_notebook
-
-    slug = f"{datetime.now():%Y-%m-%d-%H%M%S}-{_slug(Path(notebook).stem)}"
-    folder = to or get_settings().path("experiments/runs") / slug
-    done = run_notebook(notebook, params_from(parameters), folder, quiet=as_json or not sys.stderr.isatty())
-    if as_json:
-        print_json({"notebook": str(done.notebook), "html": str(done.html)})
-    else:
-        echo(f"notebook {done.notebook}\npage     {done.html}")

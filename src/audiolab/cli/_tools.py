@@ -1,4 +1,4 @@
-"""Weights, JupyterLab and the doctor."""
+"""Weights and the doctor."""
 
 from __future__ import annotations
 
@@ -128,31 +128,6 @@ def models_convert(
         print_json({"name": kept, "paths": [str(path) for path in paths]})
     else:
         echo(f"{kept}: {', '.join(str(path) for path in paths)}")
-
-
-@app.command()
-def lab(
-    port: Annotated[int, typer.Option(help="Port on this machine.")] = 8888,
-    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
-) -> None:
-    """Open JupyterLab on the notebooks."""
-    from audiolab.config import get_settings, shipped_folder
-
-    if find_spec("jupyterlab") is None:
-        fail("JupyterLab is not installed: pip install 'audiolab[notebooks]'")
-    folder = get_settings().path("notebooks")
-    if not folder.is_dir():
-        shutil.copytree(shipped_folder("notebooks"), folder)
-    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder.parent}", f"--port={port}"]
-    command += [f"--LabApp.default_url=/lab/tree/{folder.name}/00_quickstart.ipynb"]
-    # overrides.json: no pop-up about news, no look for updates; both ask the internet.
-    command += [f"--LabApp.app_settings_dir={shipped_folder('configs') / 'lab'}"]
-    command += ["--LabApp.news_url=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
-    if no_browser:
-        command.append("--no-browser")
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
-        command.append("--allow-root")
-    os.execv(sys.executable, command)  # noqa: S606 - replaces this process, so that Ctrl-C reaches the server
 
 
 _PARTS = {

@@ -1,3 +1,4 @@
+from . import notebooks as notebooks
 from .best_takes import Takes as Takes
 from .best_takes import takes as takes
 from .cluster import close_client as close_client

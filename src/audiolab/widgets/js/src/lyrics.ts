@@ -102,14 +102,14 @@ class Sheet {
   follow(time: number): void {
     const found = sungAt(this.words, this.order, time);
     if (found === this.now) return;
-    this.shown[this.now]?.classList.remove("al-now");
-    this.shown[this.now]?.closest(".al-line")?.classList.remove("al-now-line");
+    this.shown[this.now]?.classList.remove("al-sung");
+    this.shown[this.now]?.closest(".al-line")?.classList.remove("al-sung-line");
     this.now = found;
     const word = this.shown[found];
     if (!word) return this.announce(time);
-    word.classList.add("al-now");
+    word.classList.add("al-sung");
     const line = word.closest<HTMLElement>(".al-line")!;
-    line.classList.add("al-now-line");
+    line.classList.add("al-sung-line");
     if (this.transport.playing) this.reveal(line);
   }
 
@@ -123,7 +123,7 @@ class Sheet {
     const chosen = this.selection;
     this.words.forEach(({ place }, index) => {
       const on = chosen.some((each) => samePlace(each, place));
-      this.shown[index].classList.toggle("al-chosen", on);
+      this.shown[index].classList.toggle("al-word-chosen", on);
       this.shown[index].setAttribute("aria-pressed", String(on));
     });
   }

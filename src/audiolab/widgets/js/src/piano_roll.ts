@@ -128,13 +128,13 @@ function chips(view: View, entries: Entry[]): HTMLElement[] {
     put(view.model, "stems", now.includes(stem) ? now.filter((each) => each !== stem) : [...now, stem]);
   };
   return entries.map(({ stem, color, notes }, index) => {
-    const made = button(`notes of ${stem} (${index + 1})`, "", () => flip(stem), "al-chip");
+    const made = button(`notes of ${stem} (${index + 1})`, "", () => flip(stem), "al-roll-stem");
     const swatch = h("span", { class: "al-swatch", "aria-hidden": "true" });
     swatch.style.background = color;
     made.append(swatch, ` ${stem} ${notes.notes.length}`);
     watch<string[]>(view.model, "stems", view.signal, (stems) => {
       made.setAttribute("aria-pressed", String(stems.includes(stem)));
-      made.classList.toggle("al-off", !stems.includes(stem));
+      made.classList.toggle("al-roll-off", !stems.includes(stem));
     });
     if (index < 9) view.keys.add(`${index + 1}`, index ? "" : "show and hear the first stem or not, 2 the second and so on", () => flip(stem));
     return made;

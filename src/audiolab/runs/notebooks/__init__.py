@@ -1,0 +1,5 @@
+"""Batch notebooks: checked parameters, the executed copy and its page kept, failures resumed, sweeps."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,16 @@
+from .finding import find_notebook as find_notebook
+from .following import follow as follow
+from .keeping import BatchRun as BatchRun
+from .once import batch as batch
+from .pages import notebook_html as notebook_html
+from .parameters import Parameter as Parameter
+from .parameters import check_parameters as check_parameters
+from .parameters import declared_parameters as declared_parameters
+from .parameters import read_texts as read_texts
+from .plain import ExecutedNotebook as ExecutedNotebook
+from .plain import run_notebook as run_notebook
+from .results import leave_results as leave_results
+from .sweeping import Sweep as Sweep
+from .sweeping import read_sets as read_sets
+from .sweeping import resume as resume
+from .sweeping import sweep as sweep
