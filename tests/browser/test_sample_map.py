@@ -58,6 +58,7 @@ def _wait(lab, page, expression: str) -> None:
 
 def test_keys_play_choose_and_collect(lab, opened):
     page, samples = opened
+    lab.shot(page, "map-first", ".jp-OutputArea-output:has(.al-map_player)")
     page.locator(".al-map_player").focus()
     page.keyboard.press("ArrowRight")
     _wait(lab, page, "m.current")
@@ -98,10 +99,14 @@ def test_pointer_and_lasso(lab, opened):
     page.mouse.move(box["x"] + 8, box["y"] + 8)
     page.mouse.down()
     corners = [(1, 0), (1, 1), (0, 1), (0, 0)]
+    at = (0.0, 0.0)
     for right, down in corners:
-        page.mouse.move(
-            box["x"] + 8 + right * (box["width"] - 16), box["y"] + 8 + down * (box["height"] - 16), steps=12
-        )
+        for step in range(1, 9):  # as slowly as a hand: the plot takes a point every 10 ms
+            x, y = at[0] + (right - at[0]) * step / 8, at[1] + (down - at[1]) * step / 8
+            page.mouse.move(box["x"] + 8 + x * (box["width"] - 16), box["y"] + 8 + y * (box["height"] - 16))
+            page.wait_for_timeout(20)
+        at = (right, down)
+    lab.shot(page, "map-lasso", ".jp-OutputArea-output:has(.al-map_player)")
     page.mouse.up()
     _wait(lab, page, "len(m.selection) == 42")
     page.wait_for_function("() => document.querySelectorAll('.al-map-row').length === 42")
@@ -132,7 +137,7 @@ def test_hostile_labels_reload_and_static_view(lab, opened):
     path = lab.save(page)
     assert path.stat().st_size < 300_000
     page.reload()
-    page.wait_for_selector(".al-map_player .al-body[data-ready]", timeout=60_000)
+    page.wait_for_selector(".al-map_player .al-body[data-ready]", timeout=150_000)
     lab.shut_down_kernel(page)
     again = lab.visit(path.name)
     again.wait_for_selector("[data-audiolab-static] img")

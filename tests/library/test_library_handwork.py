@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -282,6 +283,17 @@ class TestOnsets:
     def test_outside(self, lib: Library, drums: Sound, time: float) -> None:
         with pytest.raises(ParameterError, match="lies between"):
             lib.mark_onsets(drums, [1.0, time])
+
+    def test_they_are_exported(self, lib: Library, drums: Sound) -> None:
+        from audiolab.exporters.jams import to_jams
+
+        def onsets() -> dict[str, Any]:
+            return next(each for each in to_jams(drums)["annotations"] if each["namespace"] == "onset")
+
+        assert [row["time"] for row in onsets()["data"]] == [0.0, 0.125, 0.25, 0.5]
+        lib.mark_onsets(drums, [0.25, 3.0])
+        assert [row["time"] for row in onsets()["data"]] == [0.25, 3.0]
+        assert onsets()["annotation_metadata"]["data_source"] == "manual annotation"
 
 
 class TestRelabelling:

@@ -117,6 +117,7 @@ class Page:
 def test_points_lie_where_the_library_says(filled: Library) -> None:
     made = sound_map(filled)
     assert len(made.ids) == 2 * COUNT
+    assert made.scatter.widget.opacity == 0.85
     page = Page(made)
     facts, (data,) = page.call("places")
     places = np.frombuffer(data, "<f4").reshape(-1, 2)

@@ -20,6 +20,7 @@ from audiolab.exporters.lineage import tool_version
 from audiolab.exporters.musical import stem_title
 from audiolab.exporters.names import clean_name
 from audiolab.library import Sound
+from audiolab.library.onset_marks import ONSETS
 from audiolab.library.text import clean_json
 
 __all__ = ["JamsExporter", "to_jams"]
@@ -184,7 +185,11 @@ def _places(beats: Sequence[float], document: Mapping[str, Any], tempo_map: Temp
 
 
 def _cuts(sound: Sound, stem: str | None) -> Iterator[dict[str, Any]]:
-    """Give where samples were cut, as onsets and as labelled segments."""
+    """Give where samples were cut, as onsets (or those that a person marked) and as labelled segments."""
+    marked = sound.library.marked_onsets(sound)
+    if marked is not None:
+        by_hand = [{"time": time, "value": "onset", "confidence": 1.0} for time in marked]
+        yield _annotation(sound, "onset", by_hand, _made_by(sound, ONSETS), stem=stem)
     samples = sound.samples
     if not len(samples):
         return
@@ -194,8 +199,9 @@ def _cuts(sound: Sound, stem: str | None) -> Iterator[dict[str, Any]]:
         start, stop = (row.start or 0) / row.sample_rate, (row.stop or 0) / row.sample_rate
         strength = row.facts.get("onset_strength")
         rows.append((start, stop - start, row.label or "sample", row.label_confidence, strength))
-    onsets = [{"time": time, "value": label, "confidence": strength} for time, _, label, _, strength in rows]
-    yield _annotation(sound, "onset", onsets, made, stem=stem)
+    if marked is None:
+        onsets = [{"time": time, "value": label, "confidence": strength} for time, _, label, _, strength in rows]
+        yield _annotation(sound, "onset", onsets, made, stem=stem)
     segments = [
         {"time": time, "duration": length, "value": label, "confidence": sure} for time, length, label, sure, _ in rows
     ]

@@ -188,6 +188,7 @@ class SampleMap(ipywidgets.HBox):  # type: ignore[misc]
         plot.tooltip(False)
         plot.size(default=size)
         plot.opacity(default=0.85, unselected=0.3)
+        plot.widget.opacity = 0.85  # without this the scale for densities stays, whose first value is next to nothing
         plot.lasso(initiator=False)
         return plot
 
