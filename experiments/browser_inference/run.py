@@ -322,7 +322,9 @@ def table(results: dict[str, Any]) -> str:
     sizes = list(next(iter(warm.values()), {}))
     turns = {size: min(len(warm[way].get(size, {"all": ()})["all"]) for way in WAYS) for size in sizes}
     sizes = [size for size in sizes if turns[size]]
-    heads = [f"{int(size):,}" + (f" ({turns[size]} turns)" if turns[size] < repeats else "") for size in sizes]
+    heads = [
+        f"{int(size):,}" + (f" ({turns[size]} of {repeats} turns)" if turns[size] < repeats else "") for size in sizes
+    ]
     lines = [f"Made {results['when']} on {results['machine']}; {results['sounds']}. {results['note']}", ""]
 
     def rows(title: str, of: Callable[[dict[str, Any]], str]) -> list[str]:

@@ -123,7 +123,8 @@ class Stack:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
                 try:
-                    process.wait(service.grace)
+                    # Compose would kill it after the grace; a busy machine is given three times as long.
+                    process.wait(3 * service.grace)
                 except subprocess.TimeoutExpired:
                     left[name] = 1
             self.exit_codes[name] = process.poll() if process.poll() is not None else -1

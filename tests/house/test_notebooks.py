@@ -14,7 +14,7 @@ MOST_LINES = 10
 _MACHINE = re.compile(r"/(home|root|Users|work|tmp|mnt|private)/|[A-Z]:\\\\|\blocalhost:\d|\b\d+\.\d+\.\d+\.\d+\b")
 ORDER = (
     "00_quickstart", "10_import_and_manage_a_library", "20_separate_and_listen", "30_slice_and_tag", "40_midi",
-    "50_lyrics", "60_explore", "70_annotate_and_teach", "75_train_the_classifier", "app",
+    "50_lyrics", "60_explore", "70_annotate_and_teach", "75_train_the_classifier", "90_batch_jobs", "app",
 )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from batch_making import start_batch, wait_for, write_notebook
 
 from audiolab.errors import ParameterError, RunError
 from audiolab.runs.notebooks import BatchRun, Sweep, batch, read_sets, resume, sweep
+from audiolab.runs.notebooks.tracking import log_batch
 
 pytestmark = pytest.mark.xdist_group("kernel")
 
@@ -255,6 +256,10 @@ def test_batches_are_logged_to_mlflow(notebook, tmp_path):
     found = sweep(notebook, {"number": [0, 1]}, to=tmp_path / "many", mlflow=uri)
     states = [MlflowClient(tracking_uri=uri).get_run(run.record["mlflow"]["run"]).info.status for run in found.runs]
     assert states == ["FAILED", "FINISHED"]
+    lines: list[str] = []
+    (tmp_path / "readme.txt").touch()
+    assert log_batch(done, f"sqlite:///{tmp_path / 'readme.txt'}/no.db", lines.append) is None
+    assert "could not be logged" in lines[0]
     with pytest.raises(ParameterError, match="cannot be opened"):
         batch(notebook, mlflow="sqlite:////proc/none/mlflow.db", to=tmp_path / "two")
     assert not (tmp_path / "two").exists()

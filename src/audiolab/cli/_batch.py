@@ -93,7 +93,9 @@ def _end(found: BatchRun | Sweep, as_json: bool) -> None:
     elif isinstance(found, BatchRun):
         for name, value in found.results.items():
             echo(f"{name}: {value}")
-        echo(f"notebook {found.notebook}\npage     {found.html}\nfolder   {found.folder}")
+        for what, path in (("notebook", found.notebook), ("page", found.html), ("folder", found.folder)):
+            if path.exists():
+                echo(f"{what:8} {path}")
     else:
         echo(str(found))
         echo(f"table    {found.folder / 'table.csv'}")

@@ -53,7 +53,8 @@ def worker_command(*, gpu: bool = False, host: str | None = None) -> list[str]:
     # for a minute ends the workers, and whoever supervises the container starts them anew.
     common += ["--memory-limit", "0", "--death-timeout", "60", "--no-dashboard"]
     if gpu:
-        return [*program, scheduler, *common, "--resources", "GPU=1"]
+        # Dask holds no arrays here, and torch has its own allocator: nothing to spill from a GPU's memory.
+        return [*program, scheduler, *common, "--device-memory-limit", "0", "--resources", "GPU=1"]
     # Where there are GPU workers, what wants none goes to those that offer CPU.
     workers = ClusterShape(threads=get_settings().threads).cpu_workers()
     return [*program, scheduler, *common, "--resources", "CPU=1", "--nworkers", str(workers)]

@@ -103,6 +103,6 @@ def _start(folder: Path, jobs: int) -> subprocess.Popen[str]:
 def _settle(folder: Path, code: int, last: str) -> None:
     """Write down the failure of a child that could not do it itself."""
     run = BatchRun(folder)
-    if code and run.status in {"waiting", "interrupted"} and not run.error:
+    if code not in {0, 130} and run.status in {"waiting", "interrupted"} and not run.error:
         said = f"killed by signal {-code}" if code < 0 else last
         run.note(error=said, status="interrupted" if run.record["attempt"] else "failed")

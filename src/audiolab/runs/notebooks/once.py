@@ -65,7 +65,7 @@ def batch(
     run = prepare(source, given, new_folder(source.stem) if to is None else empty_folder(Path(to)), kernel=kernel)
     attempt(run, tell=tell)
     if uri is not None:
-        log_batch(run, uri)
+        log_batch(run, uri, tell)
     return run
 
 
@@ -107,7 +107,7 @@ def go_on(folder: str | Path, *, mlflow: bool | str | None = None, tell: Tell | 
         return run
     attempt(run, tell=tell)
     if uri is not None:
-        log_batch(run, uri)
+        log_batch(run, uri, tell)
     return run
 
 
@@ -152,10 +152,18 @@ def attempt(run: BatchRun, *, tell: Tell | None = None) -> None:
         except Exception as broken:
             status, error = "failed", f"{type(broken).__name__}: {broken}"
         finally:
-            if run.notebook.is_file():
-                notebook_html(run.notebook)
+            _write_page(run, say)
             run.note(status=status, error=error, finished_at=now(), seconds=round(time.monotonic() - started, 3))
             say(f"{run.name}: {status} after {run.seconds:.1f} s{': ' + error if error else ''}")
+
+
+def _write_page(run: BatchRun, say: Tell) -> None:
+    if not run.notebook.is_file():
+        return
+    try:
+        notebook_html(run.notebook)
+    except Exception as error:  # the work is done and its copy is whole: a page can be made later
+        say(f"no page could be written: {type(error).__name__}: {error}")
 
 
 def _source(run: BatchRun, say: Tell) -> Path:

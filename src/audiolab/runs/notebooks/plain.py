@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from audiolab.config import get_settings
 from audiolab.runs.notebooks.executing import Tell, execute
 from audiolab.runs.notebooks.finding import find_notebook
 from audiolab.runs.notebooks.once import need_papermill
@@ -62,5 +63,6 @@ def run_notebook(
     folder = Path(to).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / source.name
-    execute(source, checked, target, kernel=kernel, tell=tell)
+    home = {"AUDIOLAB_HOME": str(get_settings().home)}  # relative paths mean the same there as here
+    execute(source, checked, target, kernel=kernel, environment=home, tell=tell)
     return ExecutedNotebook(target, notebook_html(target))

@@ -149,7 +149,7 @@ def _work(folder: Path, jobs: int, uri: str | None, tell: Tell | None) -> Sweep:
         try:
             for done in run_children([run.folder for run in waiting], jobs, tell):
                 if uri is not None:
-                    log_batch(BatchRun(done), uri)
+                    log_batch(BatchRun(done), uri, tell)
         finally:
             found = Sweep(folder)
             found.write_table()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from audiolab.errors import ParameterError
+from audiolab.errors import AudiolabError, ParameterError
+from audiolab.runs.notebooks.executing import Tell
 from audiolab.runs.notebooks.keeping import PARAMETERS, RECORD, BatchRun
 from audiolab.runs.notebooks.results import RESULTS, numbers_of
 
@@ -38,7 +39,7 @@ def check_tracking(uri: str | None) -> str:
     return address
 
 
-def log_batch(run: BatchRun, uri: str) -> str:
+def log_batch(run: BatchRun, uri: str, tell: Tell | None = None) -> str | None:
     """Log a batch run that has ended: parameters, results that are numbers, the executed copy and its page.
 
     Parameters
@@ -47,12 +48,30 @@ def log_batch(run: BatchRun, uri: str) -> str:
         What to log; its record gets the run's id.
     uri : str
         Tracking address. A SQLite file keeps its artifacts in a folder beside it.
+    tell : callable, optional
+        Gets the reason if it could not be logged. That does not raise: the work itself is done and kept.
 
     Returns
     -------
-    str
+    str or None
         The run's id in MLflow.
     """
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        identity = _log(run, uri)
+    except (MlflowException, SQLAlchemyError, AudiolabError, OSError) as error:
+        why = f"{type(error).__name__}: {error}"
+        run.note(mlflow={"uri": uri, "error": why})
+        if tell is not None:
+            tell(f"could not be logged to MLflow at {uri}: {why}")
+        return None
+    run.note(mlflow={"uri": uri, "experiment": f"batch/{run.name}", "run": identity})
+    return identity
+
+
+def _log(run: BatchRun, uri: str) -> str:
     from audiolab.training.tracking import client_of
 
     client = client_of(uri)
@@ -79,7 +98,6 @@ def log_batch(run: BatchRun, uri: str) -> str:
         if path.is_file():
             client.log_artifact(identity, str(path))
     client.set_terminated(identity, "FINISHED" if run.status == "done" else "FAILED")
-    run.note(mlflow={"uri": uri, "experiment": name, "run": identity})
     return identity
 
 
