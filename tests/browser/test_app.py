@@ -96,7 +96,8 @@ def test_a_folder_is_dropped_into_a_library(lab, tmp_path):
 def test_files_are_chosen_by_keyboard_and_known_again(lab, tmp_path):
     pack = _sounds(tmp_path)
     page = lab.open([LIBRARY, "up = al.Uploader(al.Library('data/other')); up"])
-    page.locator(".al-uploader").focus()
+    page.locator(".al-uploader-call").click()
+    page.wait_for_function("() => document.activeElement.matches('.al-uploader')")
     with page.expect_file_chooser() as chosen:
         page.keyboard.press("f")
     chosen.value.set_files(str(pack / "Kicks" / "one.wav"))
@@ -112,7 +113,7 @@ def test_files_are_chosen_by_keyboard_and_known_again(lab, tmp_path):
     assert lab.json(page, "up.kind") == "song"
     lab.save(page)
     page.reload()
-    page.wait_for_selector(".al-body[data-ready] .al-table tr td", timeout=60_000)
+    page.wait_for_selector(".al-body[data-ready] .al-table tr td", timeout=120_000)
     assert "known already" in page.locator(".al-uploader").inner_text()
 
 
