@@ -1,3 +1,3 @@
 import { defineConfig } from "vitest/config";
 
-export default defineConfig({ test: { include: ["src/**/*.test.ts"], pool: "threads", poolOptions: { threads: { singleThread: true } } } });
+export default defineConfig({ test: { include: ["src/**/*.test.ts"], testTimeout: 30_000, pool: "threads", poolOptions: { threads: { singleThread: true } } } });
