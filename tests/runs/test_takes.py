@@ -76,7 +76,7 @@ def test_drums_come_apart_and_each_has_one_best_take(song):
 
 
 def test_the_clean_hit_is_the_best(song, monkeypatch):
-    monkeypatch.setattr("audiolab.runs.best_takes._drums", lambda *given: [])  # the drum head is not under test
+    monkeypatch.setattr("audiolab.runs.best_takes._drums", lambda *given: {})  # the drum head is not under test
     kicks = al.takes(song, apart=APART)["kick 1"]
     assert len(kicks.takes) == 4
     assert kicks.best.start / RATE == pytest.approx(2.8, abs=0.02)
