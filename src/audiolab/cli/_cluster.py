@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import Annotated, Any
@@ -57,17 +57,12 @@ def cluster_start(
 
 def _join(address: str, shape: Any) -> int:
     """Run workers under Dask's own nanny, which starts those anew that die."""
-    import os
+    from audiolab.runs.serving import worker_command, worker_environment
 
-    from audiolab.runs.cluster import thread_environment
-
-    command = [sys.executable, "-m", "dask", *(["cuda"] if shape.kind == "cuda" else []), "worker", address]
-    if shape.kind == "cuda":
-        command += ["--resources", "GPU=1"]
-    else:
-        command += ["--nworkers", str(shape.cpu_workers()), "--nthreads", "1", "--memory-limit", "0"]
+    gpu = shape.kind == "cuda"
+    command = worker_command(gpu=gpu, scheduler=address, workers=None if gpu else shape.cpu_workers())
     echo(f"workers for {address}: {' '.join(command[2:])}")
-    return subprocess.run(command, env={**os.environ, **thread_environment(shape.threads)}, check=False).returncode
+    return subprocess.run(command, env={**os.environ, **worker_environment()}, check=False).returncode
 
 
 def _until_told() -> None:

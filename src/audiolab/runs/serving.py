@@ -25,11 +25,17 @@ _PRELOAD = "audiolab.runs.worker"
 DASHBOARD_PORT = 8787
 
 
-def worker_command(*, gpu: bool = False, host: str | None = None) -> list[str]:
-    """Give the command that starts this container's workers.
+def worker_command(
+    *, gpu: bool = False, host: str | None = None, scheduler: str | None = None, workers: int | None = None
+) -> list[str]:
+    """Give the command that starts this machine's or container's workers.
 
     Parameters
     ----------
+    scheduler : str, optional
+        Its address; default: AUDIOLAB_SCHEDULER.
+    workers : int, optional
+        CPU workers; default: by cores and memory.
     gpu : bool
         One worker a GPU by dask-cuda, which takes only what asks for a GPU.
     host : str, optional
@@ -38,11 +44,11 @@ def worker_command(*, gpu: bool = False, host: str | None = None) -> list[str]:
     Raises
     ------
     RunError
-        If AUDIOLAB_SCHEDULER is not set.
+        If there is no address.
     """
     from audiolab.runs.shapes import ClusterShape
 
-    scheduler = get_settings().scheduler
+    scheduler = scheduler or get_settings().scheduler
     if not scheduler:
         raise RunError(
             "a worker needs the address of its scheduler: set AUDIOLAB_SCHEDULER, for example to tcp://scheduler:8786"
@@ -56,7 +62,7 @@ def worker_command(*, gpu: bool = False, host: str | None = None) -> list[str]:
         # Dask holds no arrays here, and torch has its own allocator: nothing to spill from a GPU's memory.
         return [*program, scheduler, *common, "--device-memory-limit", "0", "--resources", "GPU=1"]
     # Where there are GPU workers, what wants none goes to those that offer CPU.
-    workers = ClusterShape(threads=get_settings().threads).cpu_workers()
+    workers = workers or ClusterShape(threads=get_settings().threads).cpu_workers()
     return [*program, scheduler, *common, "--resources", "CPU=1", "--nworkers", str(workers)]
 
 
