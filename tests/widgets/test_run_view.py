@@ -61,7 +61,7 @@ def _until(true, seconds=30.0):
 
 
 def test_a_run_is_followed_to_its_end(songs, client, page, monkeypatch):
-    monkeypatch.setattr("audiolab.runs.driver._TELL_SECONDS", 0.1)
+    monkeypatch.setattr("audiolab.runs.telling._TELL_SECONDS", 0.1)
     run = process(songs, ALL, params={"halves": {"slow": 2.0}}, client=client)
     shown = page(RunView(run))
     seen, fractions = [], []
@@ -124,7 +124,7 @@ def test_failures_are_shown_with_their_cause(songs, client, page):
 
 
 def test_a_run_of_another_process_is_followed_through_the_catalog(songs, client, page, monkeypatch):
-    monkeypatch.setattr("audiolab.runs.driver._TELL_SECONDS", 0.1)
+    monkeypatch.setattr("audiolab.runs.telling._TELL_SECONDS", 0.1)
     mine = process(songs, ALL, params={"halves": {"slow": 2.0}}, client=client)
     with Library(songs[0].library.path) as elsewhere:
         other = Run(elsewhere, mine.id)

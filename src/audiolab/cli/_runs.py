@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,11 +18,11 @@ runs = typer.Typer(help="Follow, stop and continue runs.", no_args_is_help=True)
 app.add_typer(runs, name="runs")
 
 
-def _follow(as_json: bool) -> Any:
-    """Give what waits for a run: with a bar on a terminal, else silently."""
+def _follow() -> Any:
+    """Give what waits for a run: with a bar on a terminal, else with a line now and then, all on stderr."""
     from audiolab.runs import Run
 
-    return Run.progress if sys.stderr.isatty() and not as_json else Run.wait
+    return Run.progress
 
 
 @app.command()
@@ -38,7 +37,7 @@ def demo(
     folder = to if to is not None else get_settings().path("data/demo")
     if not as_json:
         echo(f"rendering a song of about 38 s and processing it in {folder} (a minute or two)")
-    result = run(folder, follow=_follow(as_json))
+    result = run(folder, follow=_follow())
     if as_json:
         print_json(result.to_dict())
     else:
@@ -126,7 +125,7 @@ def run(
         library=opened,
         export_to=kit_to,
         report_to=page_to,
-        follow=_follow(as_json),
+        follow=_follow(),
     )
     if as_json:
         print_json(result.to_dict())
@@ -216,6 +215,10 @@ def _report_json(report: Any) -> dict[str, Any]:
         "status": report.status,
         "counts": dict(report.counts),
         "seconds": report.wall_seconds,
+        "audio_seconds": report.audio_seconds,
+        "realtime_factor": report.realtime_factor,
+        "outside_share": report.outside_share,
+        "dashboard": report.dashboard or None,
         "stage_seconds": dict(report.stage_seconds),
         "notes": list(report.notes),
         "skipped": report.reasons("skipped"),
@@ -239,7 +242,7 @@ def runs_resume(run_id: RunId, library: LibraryOption = None, as_json: JsonOptio
     """Continue a run that was stopped, killed or had failures; finished work is not redone."""
     found = _run(library, run_id)
     found.resume()
-    report = _follow(as_json)(found)
+    report = _follow()(found)
     if as_json:
         print_json(_report_json(report))
     else:
@@ -249,9 +252,32 @@ def runs_resume(run_id: RunId, library: LibraryOption = None, as_json: JsonOptio
 
 
 @runs.command("logs")
-def runs_logs(run_id: RunId, library: LibraryOption = None) -> None:
-    """Print what a detached run has written."""
-    log = _run(library, run_id).log
-    if not log.is_file():
-        fail(f"run {run_id} left no log: only detached runs do; see `audiolab runs show {run_id}`")
-    echo(log.read_text(encoding="utf-8", errors="replace").rstrip())
+def runs_logs(
+    run_id: RunId,
+    library: LibraryOption = None,
+    sound: Annotated[str, typer.Option(help="Only lines about sounds whose name holds this.", show_default=False)] = "",
+    stage: Annotated[str, typer.Option(help="Only lines of this stage.", show_default=False)] = "",
+    worker: Annotated[
+        str, typer.Option(help="Only lines of this worker (`driver`: who leads the run).", show_default=False)
+    ] = "",
+    level: Annotated[str, typer.Option(help="Only from this level on: info, warning, error.", show_default=False)] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Print what a run has logged: which worker did which stage to which sound, and what it said."""
+    from audiolab.runs.logs import line_for_people, read_log, run_log_path
+
+    if level and level.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:
+        raise ParameterError(f"--level takes debug, info, warning, error or critical, not {level!r}")
+    found = _run(library, run_id)
+    path = run_log_path(found.library.path, found.id)
+    if not path.is_file() and not found.log.is_file():
+        fail(f"run {run_id} left no log: it has not begun, or was made by an older version")
+    lines = list(read_log(path, sound=sound, stage=stage, worker=worker, level=level)) if path.is_file() else []
+    if as_json:
+        print_json(lines)
+        return
+    for document in lines:
+        echo(line_for_people(document))
+    if found.log.is_file() and not (sound or stage or worker or level):
+        # What else the process of a detached run has printed: where its kit is, or why it could not begin.
+        echo(found.log.read_text(encoding="utf-8", errors="replace").rstrip())

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Text, cast, func, select
+from sqlalchemy import ColumnElement, Float, Text, cast, func, select
 from sqlalchemy.orm import aliased
 
-from audiolab.library.models import JobRow, SoundRow
+from audiolab.library.models import JobRow, ResultRow, SoundRow
 from audiolab.library.store import Store
 
-__all__ = ["JobFact", "SongTally", "Tally", "job_facts", "job_notes", "tally", "tally_songs"]
+__all__ = ["JobFact", "SongTally", "Tally", "job_facts", "job_notes", "measured_rates", "tally", "tally_songs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +130,37 @@ def job_notes(store: Store, run_id: str) -> list[tuple[str, list[str]]]:
     )
     with store.transaction(write=False) as session:
         return [(stage, list(notes or ())) for stage, notes in session.execute(statement)]
+
+
+def measured_rates(store: Store, engines: Mapping[str, str], *, most: int = 500) -> dict[str, float]:
+    """Give the seconds of work a second of music that stages took on whole songs in earlier runs.
+
+    Parameters
+    ----------
+    engines : mapping
+        By stage, the engine whose results count.
+    most : int
+        How many songs a stage are looked at.
+    """
+    whole, song = func.coalesce(SoundRow.song_id, SoundRow.id), aliased(SoundRow)
+    rates = {}
+    with store.transaction(write=False) as session:
+        for stage, engine in engines.items():
+            # What one run did to one song, its stems and samples.
+            each = (
+                select(whole.label("song"), func.sum(ResultRow.seconds).label("seconds"))
+                .join(SoundRow, SoundRow.id == ResultRow.sound_id)
+                .where(ResultRow.stage == stage, ResultRow.engine == engine)
+                .group_by(ResultRow.run_id, whole)
+                .order_by(func.max(ResultRow.made_at).desc())
+                .limit(most)
+            ).subquery()
+            total: ColumnElement[float] = func.sum(each.c.seconds)
+            music: ColumnElement[float] = func.sum(cast(song.frames, Float) / song.sample_rate)
+            row = session.execute(select(total, music).join(song, song.id == each.c.song)).one()
+            if row[0] is not None and row[1]:
+                rates[stage] = float(row[0]) / float(row[1])
+    return rates
 
 
 def _among(statuses: Sequence[str]) -> list[ColumnElement[bool]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -21,6 +22,7 @@ _CLIENT: Any = None
 _WORKERS: LocalWorkers | None = None
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 _CONNECT_SECONDS = 12
+DASHBOARD_ADDRESS = "127.0.0.1:8787"
 
 
 def worker_count() -> int:
@@ -75,7 +77,8 @@ def connect(address: str) -> Any:
 
 def thread_environment(threads: int) -> dict[str, str]:
     """Give the environment of a worker: one task at a time, so numeric libraries must not each take all cores."""
-    return {**dict.fromkeys(_THREAD_VARIABLES, str(threads)), "DASK_LOGGING__DISTRIBUTED": "critical"}
+    variables = (*_THREAD_VARIABLES, "AUDIOLAB_THREADS")  # stages ask for the last one, and tell their engines
+    return {**dict.fromkeys(variables, str(threads)), "DASK_LOGGING__DISTRIBUTED": "critical"}
 
 
 class LocalWorkers:
@@ -90,7 +93,8 @@ class LocalWorkers:
     port : int
         Of the scheduler; 0 takes a free one.
     dashboard : str
-        Address of the dashboard.
+        Address of the dashboard. By default that of Dask (8787) on this machine alone, or a free one if it is taken;
+        so do addresses whose port is taken.
 
     Raises
     ------
@@ -101,14 +105,19 @@ class LocalWorkers:
     """
 
     def __init__(
-        self, shape: ClusterShape, *, host: str = "127.0.0.1", port: int = 0, dashboard: str = "127.0.0.1:0"
+        self,
+        shape: ClusterShape,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        dashboard: str = DASHBOARD_ADDRESS,
     ) -> None:
         self.shape = shape
         self._cpu: subprocess.Popen[bytes] | None = None
         options = {
             "host": host,
             "scheduler_port": port,
-            "dashboard_address": dashboard,
+            "dashboard_address": _free(dashboard),
             "worker_dashboard_address": f"{host}:0",
             "threads_per_worker": 1,
             "silence_logs": logging.CRITICAL,
@@ -154,6 +163,20 @@ class LocalWorkers:
             except subprocess.TimeoutExpired:
                 self._cpu.kill()
         self.cluster.close()
+
+
+def _free(address: str) -> str:
+    """Give an address, with a port of the system's choice if its own is taken: Dask would warn about it at length."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit() or port == "0":
+        return address
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, int(port)))
+        except OSError:
+            return f"{host}:0"
+    return address
 
 
 def _dask_settings(shape: ClusterShape) -> dict[str, Any]:

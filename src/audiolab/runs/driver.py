@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import queue
-import socket
 import threading
 import time
 from collections.abc import Sequence
@@ -23,7 +21,10 @@ from audiolab.errors import AudiolabError, CatalogError
 from audiolab.library import Library, Record, Sound
 from audiolab.runs.graph import Ended, Planned, Planner
 from audiolab.runs.jobs import JobOutcome
+from audiolab.runs.logs import RunLog, log_context, redact, told
 from audiolab.runs.recipe import Recipe
+from audiolab.runs.telling import Teller, label_of_job
+from audiolab.runs.topics import LOGS, PROGRESS, RUNS
 from audiolab.runs.worker import cancel_flag, clean_scratch, run_job
 from audiolab.runs.workers import Workers, lost_errors
 from audiolab.stages.registry import get_stage
@@ -32,7 +33,6 @@ __all__ = ["Driver"]
 
 log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.2
-_TELL_SECONDS = 1.0
 LOST, KILLED = Ended("waiting", None, "lost"), Ended("waiting", None, "killed")
 _DIED = (
     "the worker process died with it, again when nothing else ran: out of memory, or a file that crashes a decoder; "
@@ -56,45 +56,47 @@ class Driver(threading.Thread):
     def __init__(self, library: str | Path, run_id: str, client: Any) -> None:
         super().__init__(name=f"audiolab-run-{run_id}", daemon=True)
         self._path, self.run_id = Path(library), run_id
-        self._workers = Workers(client, self._on_event)
+        self._log, self._teller = RunLog(self._path, run_id), Teller(run_id)
+        self._workers = Workers(
+            client, {PROGRESS: self._teller.hear, RUNS: self._teller.others.hear, LOGS: self._log.write}
+        )
         self.error: BaseException | None = None
         self._suspected: set[str] = set()
         self._ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._jobs_done: dict[str, float] = {}
-        self._songs_done = 0.0
-        self._song_total = 1
-        self._begun = self._told = time.monotonic()
-
-    # ---- progress, read by other threads ----------------------------------------------------------
+        self._waiting: list[int] = []
+        self._open: dict[int, set[str]] = {}
+        self._ready: list[tuple[int, Planned]] = []
+        self._running: dict[Any, tuple[Planned, int]] = {}
+        self._suspects: list[tuple[int, Planned]] = []
+        self._over: set[int] = set()
 
     def fraction(self) -> float:
-        """Give the share of the run that is done, 0 to 1: songs that are over, and steps of the current ones."""
-        return min(1.0, self._songs_done / self._song_total) if self._song_total else 1.0
-
-    def _on_event(self, event: Any) -> None:
-        message = event[1]
-        if isinstance(message, dict) and message.get("total"):
-            self._jobs_done[message["key"]] = message["done"] / message["total"]
+        """Give the share of the run that is done, 0 to 1; for other threads."""
+        return self._teller.fraction()
 
     # ---- the run -----------------------------------------------------------------------------------
 
     def run(self) -> None:
         """Drive; an error of the driver itself ends the run as failed and is raised by `Run.wait`."""
-        try:
-            with Library(self._path) as library:
-                try:
-                    self._drive(library)
-                except BaseException as error:
-                    library.update_run(
-                        self.run_id,
-                        status="failed",
-                        finished_at=_now(),
-                        report={"error": f"{type(error).__name__}: {error}"},
-                    )
-                    raise
-        except BaseException as error:
-            log.exception("run %s failed", self.run_id)
-            self.error = error
+        with self._log.driving():
+            try:
+                with Library(self._path) as library:
+                    try:
+                        self._drive(library)
+                    except BaseException as error:
+                        library.update_run(
+                            self.run_id,
+                            status="failed",
+                            finished_at=_now(),
+                            report={"error": redact(f"{type(error).__name__}: {error}")},
+                        )
+                        raise
+            except BaseException as error:
+                log.exception("run %s failed", self.run_id)
+                self.error = error
+            finally:
+                self._workers.tell({"run": self.run_id, "songs": 0, "jobs": 0})
+                self._workers.leave()
 
     def _drive(self, library: Library) -> None:
         row = library.run_row(self.run_id)
@@ -107,80 +109,108 @@ class Driver(threading.Thread):
             started_at=_now(),
             finished_at=None,
             cancel_requested=False,
-            report=self._state(),
+            report=self._teller.state(),
         )
         songs = [library.sound(sound_id) for sound_id in row.sound_ids]
+        told.info("begun: recipe %s, %d songs", recipe.name, len(songs))
+        self._teller.share(self._workers, len(songs), 1)  # before anything is queued: longer runs make room meanwhile
         resolutions = self._workers.resolve({step.stage: dict(step.params) for step in recipe.steps})
+        for stage, resolution in resolutions.items():
+            for note in resolution.get("notes", ()):
+                told.warning("%s: %s", stage, note)
         planner = Planner(library, self.run_id, recipe, resolutions)
+        self._teller.start(library, recipe, songs, resolutions, self._workers)
         cancelled = self._loop(library, planner, songs)
         failed = any(ended.status == "failed" for ended in planner.ended.values())
         library.update_run(
             self.run_id,
             status="cancelled" if cancelled else "failed" if failed else "done",
             finished_at=_now(),
-            report={"seconds": time.monotonic() - self._begun, "fraction": round(self.fraction(), 4)},
+            report=self._teller.summary(),
         )
+        told.info("over after %.1f s", self._teller.seconds())
         cancel_flag(self._path, self.run_id).unlink(missing_ok=True)
 
     def _loop(self, library: Library, planner: Planner, songs: Sequence[Sound]) -> bool:
-        self._song_total = max(1, len(songs))
-        window = self._workers.window()
-        waiting = list(enumerate(songs))[::-1]
-        running: dict[Any, tuple[Planned, int]] = {}
-        open_jobs: dict[int, set[str]] = {}
-        ready: list[tuple[int, Planned]] = []
-        suspects: list[tuple[int, Planned]] = []
-        over = 0
-
-        def look(index: int) -> None:
-            """Plan a song again and again until planning ends no more jobs by itself."""
-            mine = open_jobs.setdefault(index, set())  # also where no step takes this sound
-            while True:
-                planned = [job for job in planner.plan(songs[index]) if job.id not in mine]
-                instant = [job for job in planned if job.ended is not None]
-                for job in instant:
-                    self._end(library, planner, job, job.ended)
-                for job in planned:
-                    if job.spec is not None:
-                        mine.add(job.id)
-                        ready.append((index, job))
-                if not instant:
-                    return
-
-        cancelled = False
-        while waiting or running or ready or suspects:
+        """Plan, hand out and take in until nothing is left; say whether it was cancelled."""
+        window, cancelled = self._workers.window(), False
+        self._waiting = list(range(len(songs)))[::-1]
+        while self._waiting or self._running or self._ready or self._suspects:
             if not cancelled and library.cancel_requested(self.run_id):
                 cancelled = True
-                self._drop(library, planner, [*ready, *suspects], open_jobs)
-                for left in (ready, suspects, waiting):
-                    left.clear()
-            while waiting and len(ready) + len(running) < window:
-                index, _ = waiting.pop()
-                look(index)
-                over += not open_jobs[index]
-            if suspects and not (running or ready or waiting):
-                ready.append(suspects.pop())  # alone: whoever dies now has only itself to blame
-            ready.sort(key=lambda item: item[0])
-            while ready and len(running) < window:
-                index, job = ready.pop(0)
-                running[self._submit(library, job, index)] = (job, index)
-            for future in self._finished(running):
-                job, index = running.pop(future)
-                ended = self._outcome(library, future, job)
-                again = ready if ended is LOST else suspects if ended is KILLED and self._suspect(job) else None
-                if again is not None:
-                    again.append((index, job))
-                    continue
-                ended = Ended("failed", None, _DIED) if ended is KILLED else ended
-                self._end(library, planner, job, ended)
-                open_jobs[index].discard(job.id)
-                if not cancelled:
-                    look(index)
-                over += not open_jobs[index]
+                self._drop(library, planner)
+            while self._waiting and len(self._ready) + len(self._running) < window:
+                self._look(library, planner, songs, self._waiting.pop())
+            if self._suspects and not (self._running or self._ready or self._waiting):
+                self._ready.append(self._suspects.pop())  # alone: whoever dies now has only itself to blame
+            self._hand_out(library, window, len(songs))
+            self._take_in(library, planner, songs, cancelled=cancelled)
             if not cancelled:  # what will never be done is not progress
-                self._measure(planner, songs, open_jobs, running, over)
-            self._tell(library, running)
+                self._teller.measure(self._open, self._running.values(), len(self._over))
+            left = len(self._ready) + len(self._running)
+            self._teller.share(self._workers, max(1, len(songs) - len(self._over)), left)
+            if self._teller.tell(library, (job for job, _ in self._running.values())):
+                self._workers.tend()
         return cancelled
+
+    def _look(self, library: Library, planner: Planner, songs: Sequence[Sound], index: int) -> None:
+        """Plan a song again and again until planning ends no more jobs by itself."""
+        mine = self._open.setdefault(index, set())  # also where no step takes this sound
+        instant = True
+        while instant:
+            planned = [job for job in planner.plan(songs[index]) if job.id not in mine]
+            instant = False
+            for job in planned:
+                if job.spec is not None:
+                    mine.add(job.id)
+                    self._teller.remaining.opened(index, job.id, job.stage)
+                    self._ready.append((index, job))
+                else:
+                    instant = True
+                    self._end(library, planner, job, job.ended, index)
+        self._close(index)
+
+    def _close(self, index: int) -> None:
+        """Note that a song is over, if it is."""
+        if not self._open[index] and index not in self._over:
+            self._over.add(index)
+            self._teller.remaining.over(index)
+
+    def _hand_out(self, library: Library, window: int, songs: int) -> None:
+        room = self._teller.others.room(songs - len(self._over), self._workers.count())
+        if room is not None:
+            window = min(window, room)
+            self._make_room(window)
+        self._ready.sort(key=lambda item: item[0])
+        while self._ready and len(self._running) < window:
+            index, job = self._ready.pop(0)
+            self._running[self._submit(library, job, index)] = (job, index)
+
+    def _make_room(self, room: int) -> None:
+        """Take jobs back that wait at workers; they end as lost, and are handed out again later."""
+        waiting = [f for f, (job, _) in self._running.items() if not self._teller.has_begun(job) and not f.done()]
+        for future in waiting[::-1][: max(0, len(self._running) - room)]:
+            future.cancel()
+
+    def _take_in(self, library: Library, planner: Planner, songs: Sequence[Sound], *, cancelled: bool) -> None:
+        for future in self._finished():
+            job, index = self._running.pop(future)
+            ended = self._outcome(library, future, job)
+            again = self._ready if ended is LOST else None
+            if ended is KILLED:
+                again = self._suspects if self._suspect(job) else None
+                ended = Ended("failed", None, _DIED)
+            if again is not None:
+                self._teller.remaining.again(job.id)
+                library.set_jobs(self.run_id, [{"id": job.id, "status": "waiting", "progress": None}])
+                again.append((index, job))
+                continue
+            self._end(library, planner, job, ended, index)
+            self._open[index].discard(job.id)
+            if cancelled:
+                self._close(index)
+            else:
+                self._look(library, planner, songs, index)
 
     def _suspect(self, job: Planned) -> bool:
         """Say whether a job whose worker died shall be tried once more, when nothing else runs.
@@ -192,13 +222,13 @@ class Driver(threading.Thread):
         self._suspected.add(job.id)
         return True
 
-    def _drop(
-        self, library: Library, planner: Planner, left: list[tuple[int, Planned]], open_jobs: dict[int, set[str]]
-    ) -> None:
+    def _drop(self, library: Library, planner: Planner) -> None:
         """End the jobs that have not begun, and tell those that have to stop at their next block."""
-        for index, job in left:
-            open_jobs[index].discard(job.id)
-            self._end(library, planner, job, Ended("cancelled", None, "cancelled by the user"))
+        for index, job in (*self._ready, *self._suspects):
+            self._open[index].discard(job.id)
+            self._end(library, planner, job, Ended("cancelled", None, "cancelled by the user"), index)
+        for left in (self._ready, self._suspects, self._waiting):
+            left.clear()
         cancel_flag(self._path, self.run_id).touch()
 
     def _submit(self, library: Library, job: Planned, index: int) -> Any:
@@ -213,18 +243,19 @@ class Driver(threading.Thread):
         future.add_done_callback(self._ended.put)
         return future
 
-    def _finished(self, running: dict[Any, tuple[Planned, int]]) -> list[Any]:
-        if not running:
+    def _finished(self) -> list[Any]:
+        if not self._running:
             return []
         with contextlib.suppress(queue.Empty):
             self._ended.get(timeout=_POLL_SECONDS)
-        return [future for future in running if future.done()]
+        return [future for future in self._running if future.done()]
 
     def _outcome(self, library: Library, future: Any, job: Planned) -> Ended:
         """Fold what a job left and say how it ended; LOST or KILLED if it has to be done again."""
         assert job.spec is not None
         try:
             outcome: JobOutcome = future.result()
+            self._teller.worked(outcome.seconds)
         except lost_errors():
             return LOST
         except BaseException as error:
@@ -233,7 +264,7 @@ class Driver(threading.Thread):
             return Ended("failed", None, f"the job could not be sent or run: {type(error).__name__}: {error}")
         finally:
             future.release()
-            self._jobs_done.pop(job.spec.key, None)
+            self._teller.shares.pop(job.spec.key, None)
         if outcome.status != "done":
             return Ended(outcome.status, None, outcome.why)
         try:
@@ -243,7 +274,7 @@ class Driver(threading.Thread):
             return Ended("failed", None, f"its result could not be kept: {error}")
         return Ended("done", outcome.key, "", tuple(record.notes))
 
-    def _end(self, library: Library, planner: Planner, job: Planned, ended: Ended | None) -> None:
+    def _end(self, library: Library, planner: Planner, job: Planned, ended: Ended | None, index: int) -> None:
         assert ended is not None
         planner.ended[job.id] = ended
         seconds, engine = None, None
@@ -254,6 +285,11 @@ class Driver(threading.Thread):
                 ended = replace(ended, notes=(*ended.notes, str(error)))
         if ended.key is not None and (result := library.result(ended.key)) is not None:
             seconds, engine = result.seconds, result.engine
+        self._teller.remaining.ended(index, job.id, job.stage, seconds)
+        if job.spec is None or ended.status not in {"done", "skipped", "cancelled"}:  # the worker has told the rest
+            level = logging.ERROR if ended.status == "failed" else logging.INFO
+            with log_context(stage=job.stage, sound=label_of_job(job), sound_id=job.sound.id):
+                told.log(level, "%s%s", ended.status, ended.why and f": {ended.why}")
         library.set_jobs(
             self.run_id,
             [
@@ -275,46 +311,6 @@ class Driver(threading.Thread):
             "why": columns.pop("why", "") or "",
             "notes": list(columns.pop("notes", ())),
             **columns,
-        }
-
-    def _measure(
-        self,
-        planner: Planner,
-        songs: Sequence[Sound],
-        open_jobs: dict[int, set[str]],
-        running: dict[Any, Any],
-        over: int,
-    ) -> None:
-        """Estimate progress: whole songs that are over, and for open ones the steps begun and done."""
-        steps = max(1, len(planner.recipe.steps))
-        partial = 0.0
-        for index, jobs in open_jobs.items():
-            if not jobs:
-                continue
-            stages = {identity.split(":", 1)[0] for identity in jobs}
-            first = min(i for i, step in enumerate(planner.recipe.steps) if step.stage in stages)
-            current = [
-                self._jobs_done.get(job.spec.key, 0.0)
-                for job, at in running.values()
-                if at == index and job.spec is not None and job.stage == planner.recipe.steps[first].stage
-            ]
-            partial += (first + (sum(current) / len(current) if current else 0.0)) / steps
-        self._songs_done = max(self._songs_done, min(over + partial, len(songs)))
-
-    def _tell(self, library: Library, running: dict[Any, tuple[Planned, int]]) -> None:
-        """Write down now and then how far the run is, for those who look at it from another process."""
-        if time.monotonic() - self._told < _TELL_SECONDS:
-            return
-        self._told = time.monotonic()
-        self._workers.tend()
-        shares = ((job, self._jobs_done.get(job.spec.key, 0.0)) for job, _ in running.values() if job.spec is not None)
-        library.set_jobs(self.run_id, [{"id": job.id, "progress": round(share, 3)} for job, share in shares if share])
-        library.update_run(self.run_id, report=self._state())
-
-    def _state(self) -> dict[str, Any]:
-        return {
-            "driver": {"host": socket.gethostname(), "pid": os.getpid()},
-            "fraction": round(self.fraction(), 4),
         }
 
 

@@ -18,7 +18,7 @@ from audiolab.runs.recipe import Recipe, Step
 from audiolab.stages.base import Need, Stage
 from audiolab.stages.registry import get_stage
 
-__all__ = ["Ended", "Planned", "Planner", "job_id", "spec_of"]
+__all__ = ["Ended", "Planned", "Planner", "job_id", "label_of", "spec_of"]
 
 
 def job_id(stage: str, sound_id: str) -> str:
@@ -192,6 +192,7 @@ class Planner:
             sounds=specs,
             needs=needs,
             vectors=self._vectors(stage, set_id or sound.id, [spec.id for spec in specs]),
+            label=label_of(song, sound),
         )
         return Planned(identity, stage.name, sound, set_id, spec)
 
@@ -221,6 +222,11 @@ class Planner:
                     return "wait"
                 return "look" if ended.key is not None else "none"
         return "look"
+
+
+def label_of(song: Sound, sound: Sound) -> str:
+    """Give what people call a sound of a song."""
+    return sound.name if sound.id == song.id or sound.name.startswith(song.name) else f"{song.name}: {sound.name}"
 
 
 def spec_of(sound: Sound) -> SoundSpec:

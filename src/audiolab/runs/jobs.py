@@ -54,6 +54,8 @@ class JobSpec:
     """Effective documents of earlier results by stage name."""
     vectors: tuple[str, str] | None = None
     """Encoder and media hash of embeddings of these sounds, in order, that are known already."""
+    label: str = ""
+    """What people call the unit; for logs."""
 
 
 @dataclass(frozen=True, slots=True)

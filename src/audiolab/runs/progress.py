@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from audiolab.library import Library
 from audiolab.library.tallies import JobFact, job_facts, job_notes, tally, tally_songs
 from audiolab.runs.run import Run
 
-__all__ = ["RunProgress", "SongProgress", "StageProgress", "follow", "song_progress"]
+__all__ = ["RunProgress", "SongProgress", "StageProgress", "follow", "left_text", "song_progress"]
 
-_LEAST_FRACTION, _LEAST_SECONDS = 0.02, 2.0
 OPEN = ("waiting", "running")
 
 
@@ -49,9 +47,13 @@ class RunProgress:
     fraction : float
         The share that is done, 0 to 1.
     elapsed, left : float or None
-        Seconds since it began, or that it took; and that are probably left, if that can be told.
+        Seconds since it began, or that it took; and that are probably left, None until that has been measured.
     running : tuple of JobFact
-        What is worked on, at most twenty.
+        What is with the workers, at most twenty.
+    at : tuple of str
+        What they have begun, at most five: "separate of song 3".
+    dashboard : str
+        Link to Dask's pages while it goes on; empty if there are none.
     """
 
     status: str
@@ -64,6 +66,28 @@ class RunProgress:
     running: tuple[JobFact, ...]
     notes: tuple[str, ...]
     error: str
+    at: tuple[str, ...] = ()
+    dashboard: str = ""
+
+    @property
+    def known(self) -> int:
+        """Jobs that are known so far; more appear as stems and samples do."""
+        return sum(self.counts.values())
+
+    @property
+    def ended(self) -> int:
+        """Jobs that have ended, well or not."""
+        return self.known - sum(self.counts.get(status, 0) for status in OPEN)
+
+    def line(self) -> str:
+        """Give it as a line: jobs, what is worked on, the time that is left."""
+        if self.status == "queued" or (self.status == "running" and not self.known):
+            return "starting"
+        if self.over:
+            return f"{self.status}, {self.ended} jobs"
+        more = f" and {len(self.at) - 1} more" if len(self.at) > 1 else ""
+        at = f", {self.at[0]}{more}" if self.at else ""
+        return f"{self.ended} of {self.known} jobs{at}, {left_text(self.left)}"
 
     @property
     def counts(self) -> dict[str, int]:
@@ -78,6 +102,15 @@ class RunProgress:
     def over(self) -> bool:
         """Whether nobody works on it any more."""
         return self.status not in {"queued", "running"}
+
+
+def left_text(seconds: float | None) -> str:
+    """Say how long something will take: `about 3:12 left`."""
+    if seconds is None:
+        return "time left not known yet"
+    whole = max(0, round(seconds))
+    hours, rest = divmod(whole, 3600)
+    return f"about {hours}:{rest // 60:02}:{rest % 60:02} left" if hours else f"about {rest // 60}:{rest % 60:02} left"
 
 
 def follow(run: Run) -> RunProgress:
@@ -100,12 +133,14 @@ def follow(run: Run) -> RunProgress:
         recipe=str(row.recipe.get("name", "")),
         fraction=fraction,
         elapsed=elapsed,
-        left=_left(status, fraction, elapsed),
+        left=said.get("left") if status == "running" else None,
         songs=len(row.sound_ids),
         stages=_stages(library, run.id, steps),
         running=tuple(job_facts(library.store, run.id, ("running",), count=20)) if status == "running" else (),
         notes=tuple(dict.fromkeys(notes)),
         error=str(said.get("error", "")),
+        at=tuple(said.get("at", ())) if status == "running" else (),
+        dashboard=str(said.get("dashboard", "")) if status in {"queued", "running"} else "",
     )
 
 
@@ -130,9 +165,3 @@ def _stages(library: Library, run_id: str, steps: Sequence[str]) -> tuple[StageP
         if row.status == "done":
             seconds[row.stage] = seconds.get(row.stage, 0.0) + row.seconds
     return tuple(StageProgress(stage, found, seconds.get(stage, 0.0)) for stage, found in counts.items())
-
-
-def _left(status: str, fraction: float, elapsed: Any) -> float | None:
-    if status != "running" or elapsed is None or elapsed < _LEAST_SECONDS or fraction < _LEAST_FRACTION:
-        return None
-    return float(elapsed * (1 - fraction) / fraction)

@@ -45,6 +45,11 @@ class RunReport:
         From start to end; None while it runs.
     error : str
         Why the driver itself failed, else empty.
+    working_seconds : float or None
+        How much of the wall time at least one job was being done; None if that is not known (the run goes on, or its
+        driver was killed).
+    dashboard : str
+        Link to Dask's pages while it goes on; empty if there are none.
     """
 
     id: str
@@ -54,6 +59,8 @@ class RunReport:
     audio_seconds: float
     wall_seconds: float | None
     error: str = ""
+    working_seconds: float | None = None
+    dashboard: str = ""
 
     def with_status(self, status: str) -> tuple[JobLine, ...]:
         """Give the jobs that ended so."""
@@ -104,8 +111,31 @@ class RunReport:
 
     @property
     def realtime_factor(self) -> float | None:
-        """Seconds of work a second of music, by the wall clock."""
-        return self.wall_seconds / self.audio_seconds if self.wall_seconds is not None and self.audio_seconds else None
+        """Seconds of music done a second of the wall clock: above 1 is faster than listening.
+
+        None while it runs, and where no job had to work: what was there already says nothing about speed.
+        """
+        if not self.wall_seconds or not self.audio_seconds or not self.done:
+            return None
+        return self.audio_seconds / self.wall_seconds
+
+    @property
+    def outside_share(self) -> float | None:
+        """Share of the wall time in which no job was being done: planning, sending, folding, starting workers."""
+        if self.working_seconds is None or not self.wall_seconds:
+            return None
+        return min(1.0, max(0.0, 1 - self.working_seconds / self.wall_seconds))
+
+    def took(self) -> str:
+        """Say how long it took in words; empty while it runs."""
+        if self.wall_seconds is None:
+            return ""
+        parts = [f"{self.wall_seconds:.1f} s for {self.audio_seconds:.1f} s of music"]
+        if self.realtime_factor is not None:
+            parts.append(f"{self.realtime_factor:.2f} times real time")
+        if self.outside_share is not None and self.done:
+            parts.append(f"{self.outside_share:.1%} of it outside stages")
+        return ", ".join(parts)
 
     def reasons(self, status: str) -> list[dict[str, Any]]:
         """Give the jobs of a status as plain data, one entry for equal reasons of one stage and song."""
@@ -120,11 +150,7 @@ class RunReport:
     def __str__(self) -> str:
         lines = [f"run {self.id} ({self.recipe}): {self.status}" + (f" - {self.error}" if self.error else "")]
         lines.append("  " + (", ".join(f"{n} {status}" for status, n in sorted(self.counts.items())) or "no jobs"))
-        if self.wall_seconds is not None and self.realtime_factor is not None:
-            lines.append(
-                f"  {self.wall_seconds:.1f} s for {self.audio_seconds:.1f} s of music "
-                f"({self.realtime_factor:.2f} s a second)"
-            )
+        lines += [f"  {text}" for text in (self.took(), self.dashboard and f"Dask's pages: {self.dashboard}") if text]
         lines += [f"  {stage:<10} {seconds:8.2f} s" for stage, seconds in self.stage_seconds.items()]
         lines += [f"  note: {note}" for note in self.notes]
         for status in ("skipped", "failed"):
@@ -144,7 +170,11 @@ class RunReport:
         )
         head = "<tr><th>stage</th><th>sound</th><th>status</th><th>seconds</th><th>why</th></tr>"
         title = f"<p>run {escape(self.id)} ({escape(self.recipe)}): <b>{escape(self.status)}</b></p>"
-        return f"{title}<table>{head}{rows}</table>"
+        texts = [escape(text) for text in (self.took(), *(f"note: {note}" for note in self.notes)) if text]
+        if self.dashboard:
+            texts.append(f'<a href="{escape(self.dashboard)}" target="_blank">Dask\'s pages</a>')
+        said = "".join(f"<p>{text}</p>" for text in texts)
+        return f"{title}{said}<table>{head}{rows}</table>"
 
 
 def make_report(library: Library, run_id: str) -> RunReport:
@@ -168,15 +198,17 @@ def make_report(library: Library, run_id: str) -> RunReport:
             )
         )
     songs = [library.sound(sound_id) for sound_id in row.sound_ids]
-    wall = None
+    wall, status, said = None, driver_state(row), row.report or {}
     if row.started_at and row.finished_at:
         wall = (row.finished_at - row.started_at).total_seconds()
     return RunReport(
         id=run_id,
         recipe=str(row.recipe.get("name", "")),
-        status=driver_state(row),
+        status=status,
         jobs=tuple(lines),
         audio_seconds=sum(song.frames / song.sample_rate for song in songs),
         wall_seconds=wall,
-        error=str((row.report or {}).get("error", "")),
+        error=str(said.get("error", "")),
+        working_seconds=said.get("working_seconds"),
+        dashboard=str(said.get("dashboard", "")) if status in {"queued", "running"} else "",
     )

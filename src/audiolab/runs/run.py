@@ -173,22 +173,25 @@ class Run:
             time.sleep(0.2)
         return self.report
 
-    def progress(self, *, interval: float = 0.2) -> RunReport:
-        """Wait with a progress bar (in a notebook as a widget where that is possible)."""
-        from tqdm.auto import tqdm
+    def progress(self, *, interval: float = 0.5) -> RunReport:
+        """Wait and show how far it is: jobs done and known, what is worked on, the time that is left.
 
-        layout = "{l_bar}{bar}| {elapsed}<{remaining}{postfix}"
-        with tqdm(total=1000, desc=f"run {self.id[:8]}", bar_format=layout) as bar:
-            while self._driver is not None and self._driver.is_alive():
-                bar.update(int(self.fraction() * 1000) - bar.n)
-                bar.set_postfix_str(self._current(), refresh=False)
-                self._driver.join(interval)
-            bar.update(1000 - bar.n)
+        On a terminal that is a bar, in a notebook the run's view, and elsewhere a line each half minute (on stderr).
+        `audiolab.runs.progress.follow(run)` gives the same as data.
+        """
+        from audiolab.runs.bar import draw
+
+        draw(self, interval=interval)
         return self.wait()
 
-    def _current(self) -> str:
-        running = [row for row in self.library.job_rows(self.id) if row.status == "running"]
-        return ", ".join(dict.fromkeys(row.stage for row in running))
+    def pause(self, seconds: float) -> bool:
+        """Wait some seconds, or less if it ends; say whether it still goes on."""
+        if self._driver is not None:
+            self._driver.join(seconds)
+            return self._driver.is_alive()
+        time.sleep(seconds)
+        status = self.status
+        return status == "running" or (status == "queued" and not died_early(self.library.path, self.id))
 
     def cancel(self) -> None:
         """Ask the run to stop: queued jobs never start, running ones stop at their next block."""

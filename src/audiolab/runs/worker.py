@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ from audiolab.library.records import (
 )
 from audiolab.runs.jobs import JobOutcome, JobSpec, SoundSpec
 from audiolab.runs.keys import document_hash
+from audiolab.runs.logs import log_context, told
+from audiolab.runs.topics import PROGRESS
 from audiolab.stages.base import Resolved, SoundInput, StageInput, StageOutput, StageSkipped, Vectors
 from audiolab.stages.registry import get_stage
 
@@ -86,13 +89,33 @@ def run_job(spec: JobSpec, report: Callable[[str, float, float], None] | None = 
     report : callable, optional
         Gets (result key, done, total) a few times a second; by default sent as an event to the scheduler.
     """
+    with log_context(run=spec.run, stage=spec.stage, sound=spec.label, sound_id=spec.sound_id, worker=_worker_name()):
+        told.info("begun")
+        outcome = _do(spec, report)
+        level = {"failed": logging.ERROR, "skipped": logging.WARNING}.get(outcome.status, logging.INFO)
+        told.log(level, "%s after %.2f s%s", outcome.status, outcome.seconds, outcome.why and f": {outcome.why}")
+    return outcome
+
+
+def _worker_name() -> str:
+    from distributed import get_worker
+
+    try:
+        return str(get_worker().name)
+    except ValueError:
+        return ""
+
+
+def _do(spec: JobSpec, report: Callable[[str, float, float], None] | None) -> JobOutcome:
     started = time.perf_counter()
     library = Path(spec.library)
 
     def outcome(status: Any, why: str = "", detail: str = "") -> JobOutcome:
         return JobOutcome(spec.key, status, why, time.perf_counter() - started, detail)
 
+    tell = report or partial(_event, spec.run)
     try:
+        tell(spec.key, 0.0, 1.0)  # it has begun
         with job_scratch(library) as scratch:
             stage = get_stage(spec.stage)
             store = FileMediaStore(library / "media")
@@ -102,7 +125,7 @@ def run_job(spec: JobSpec, report: Callable[[str, float, float], None] | None = 
                 scratch=scratch,
                 needs=spec.needs,
                 vectors=_vectors(spec, store),
-                progress=_progress(spec, report or _event),
+                progress=_progress(spec, tell),
             )
             output = stage.run(job, resolved)
             record = make_record(spec, output, store, scratch, time.perf_counter() - started)
@@ -167,12 +190,12 @@ def _progress(spec: JobSpec, report: Callable[[str, float, float], None]) -> Cal
     return progress
 
 
-def _event(key: str, done: float, total: float) -> None:
+def _event(run: str, key: str, done: float, total: float) -> None:
     """Tell the scheduler's event log; outside a Dask worker nobody listens."""
     from distributed import get_worker
 
     try:
-        get_worker().log_event("audiolab-progress", {"key": key, "done": done, "total": total})
+        get_worker().log_event(PROGRESS, {"run": run, "key": key, "done": done, "total": total})
     except ValueError:
         return
 

@@ -51,8 +51,11 @@ def header_section(run: Run) -> Html:
         ("jobs", ", ".join(f"{n} {status}" for status, n in sorted(report.counts.items()))),
         ("music", f"{report.audio_seconds:.1f} s"),
     ]
-    if report.wall_seconds is not None and report.realtime_factor is not None:
-        rows.append(("took", f"{report.wall_seconds:.1f} s ({report.realtime_factor:.2f} s a second of music)"))
+    if took := report.took():
+        rows.append(("took", took))
+    if report.dashboard:
+        address = escape(report.dashboard)
+        rows.append(("Dask's pages", Html(f'<a href="{address}" target="_blank">{address}</a>')))
     notes = "".join(f'<div style="{_NOTE}"><b>note</b> {escape(note)}</div>' for note in report.notes)
     return Html(f"<h1>{escape(names)}</h1>{notes}{table(('', ''), rows)}")
 

@@ -77,3 +77,7 @@ def _display(thing: Any) -> None:
     data = {"text/plain": repr(thing)}
     page = getattr(thing, "_repr_html_", None) or getattr(getattr(thing, "sounds", None), "_repr_html_", None)
     display({**data, "text/html": page()} if page is not None else data, raw=True)
+
+
+# `run.progress()` asks this: a picture that stands still would not show how far a run is.
+_display.live = widgets_wanted  # type: ignore[attr-defined]

@@ -81,6 +81,8 @@ class RunView(LabWidget):
                 "recipe": found.recipe,
                 "elapsed": found.elapsed and round(found.elapsed, 1),
                 "left": found.left and round(found.left),
+                "at": list(found.at),
+                "dashboard": found.dashboard,
                 "songs": found.songs,
                 "counts": found.counts,
                 "stages": [asdict(stage) for stage in found.stages],

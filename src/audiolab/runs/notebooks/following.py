@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import threading
-import time
 
+from audiolab.runs.bar import tell_lines
 from audiolab.runs.notebooks.results import FOLDER_VARIABLE
 from audiolab.runs.report import RunReport
 from audiolab.runs.run import Run
@@ -31,23 +30,5 @@ def follow(run: Run, *, every: float = 5.0) -> RunReport:
     """
     if FOLDER_VARIABLE not in os.environ:
         return run.progress()
-    over = threading.Event()
-
-    def speak() -> None:
-        said, started = "", time.monotonic()
-        while not over.wait(every):
-            rows = run.library.job_rows(run.id)
-            ended = sum(row.status in {"done", "reused", "skipped", "failed"} for row in rows)
-            busy = ", ".join(dict.fromkeys(row.stage for row in rows if row.status == "running"))
-            line = f"{run.fraction():.0%}, {ended} jobs over" + (f", now {busy}" if busy else "")
-            if line != said:
-                print(f"run {run.id[:8]}: {line}, {time.monotonic() - started:.0f} s", flush=True)
-                said = line
-
-    thread = threading.Thread(target=speak, daemon=True)
-    thread.start()
-    try:
-        return run.wait()
-    finally:
-        over.set()
-        thread.join()
+    tell_lines(run, 0.5, every=every, say=lambda line: print(line, flush=True))
+    return run.wait()

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { cellOf, countsText, shareOf } from "./run_view";
+import { cellOf, countsText, pagesOf, shareOf } from "./run_view";
 
 it("counts what has ended, and the part of what runs", () => {
   expect(shareOf({})).toBeNull();
@@ -18,3 +18,9 @@ it("says the worst of a cell", () => {
 });
 
 it("lists counts", () => expect(countsText({ done: 2, skipped: 1 })).toBe("2 done, 1 skipped"));
+
+it("links Dask's pages only by their address", () => {
+  expect(pagesOf("http://127.0.0.1:8787/status")).toBe("http://127.0.0.1:8787/status");
+  expect(pagesOf("javascript:alert(1)")).toBe("");
+  expect(pagesOf(undefined)).toBe("");
+});

@@ -35,6 +35,7 @@ export interface State {
   problems: Job[];
   notes: string[];
   error: string;
+  dashboard?: string;
 }
 
 const ENDED = ["done", "reused", "skipped", "failed", "cancelled"];
@@ -90,6 +91,7 @@ class Head {
   private readonly said = h("span", { class: "al-run-status" });
   private readonly times = h("span", { class: "al-note" });
   private readonly title = h("span", { class: "al-title" });
+  private readonly pages = h("a", { class: "al-note", target: "_blank", rel: "noopener noreferrer" }, "Dask's pages");
   private readonly canceller: HTMLButtonElement;
   private readonly resumer: HTMLButtonElement;
   private now = "";
@@ -98,7 +100,7 @@ class Head {
   constructor(private readonly view: View) {
     this.canceller = button("Cancel the run", "Cancel", () => this.cancel());
     this.resumer = button("Resume the run", "Resume", () => this.resume());
-    this.root = h("div", { class: "al-bar" }, this.title, this.said, this.bar, this.times, this.canceller, this.resumer);
+    this.root = h("div", { class: "al-bar" }, this.title, this.said, this.bar, this.times, this.pages, this.canceller, this.resumer);
   }
 
   status(status: string): void {
@@ -123,6 +125,9 @@ class Head {
     const parts = [state.elapsed === null ? "" : clock(state.elapsed, 0)];
     if (state.left !== null && !OVER.includes(this.now)) parts.push(`about ${clock(state.left, 0)} left`);
     this.times.textContent = parts.filter(Boolean).join(", ");
+    const pages = pagesOf(state.dashboard);
+    this.pages.hidden = !pages;
+    if (pages) this.pages.setAttribute("href", pages);
   }
 
   private tell(): void {
@@ -140,6 +145,11 @@ class Head {
     this.resumer.disabled = true;
     void this.view.attempt(() => this.view.rpc.ask("resume"));
   }
+}
+
+/** The address of Dask's pages, if it is one that a link may have. */
+export function pagesOf(address: string | undefined): string {
+  return /^https?:\/\//.test(address ?? "") ? (address as string) : "";
 }
 
 function nowText(job: Job): string {
