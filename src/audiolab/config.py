@@ -47,6 +47,12 @@ class Settings(BaseSettings):
     )
     workers: Annotated[int | None, Field(ge=1, description="Worker processes; default: by cores and memory")] = None
     threads: Annotated[int, Field(ge=1, description="Threads of numeric libraries in one worker")] = 1
+    worker_memory: Annotated[float | None, Field(gt=0, description="GB that one worker has; clusters tell theirs")] = (
+        None
+    )
+    model_memory: Annotated[
+        float | None, Field(ge=0, description="GB of models that a process keeps on a device; default: half of it")
+    ] = None
     mlflow: Annotated[str | None, Field(description="MLflow tracking address; if set, benchmarks always log there")] = (
         None
     )
@@ -62,6 +68,14 @@ class Settings(BaseSettings):
 def available_cores() -> int:
     """Count the cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def available_memory() -> int:
+    """Give the bytes of memory of this machine; 8 GB where it does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, AttributeError, OSError):
+        return 8_000_000_000
 
 
 @cache

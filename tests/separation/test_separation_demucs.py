@@ -155,19 +155,24 @@ def test_presets_are_resolved_before_anything_is_hashed(checkpoint: Path) -> Non
 
 
 def test_the_process_loads_a_model_once(checkpoint: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from audiolab.stages.kept import KeptModels
     from audiolab.stages.separation import htdemucs
 
     loads: list[object] = []
     original = htdemucs.load_networks
     monkeypatch.setattr(htdemucs, "load_networks", lambda found: loads.append(found) or original(found))
-    monkeypatch.setattr(htdemucs, "_LOADED", htdemucs._Loaded())
+    monkeypatch.setattr(htdemucs, "KEPT", KeptModels(lambda device: 10**9))
     for _ in range(3):
         separate(Audio(song(0.5), RATE, "x"), engine="demucs", model=str(checkpoint), dtype="float32")
     assert len(loads) == 1
     other = save_th(small_network(8), tmp_path, "0ther")
     get_engine("demucs").build(Options(model=str(other)))
     get_engine("demucs").build(Options(model=str(checkpoint)))
-    assert len(loads) == 3
+    assert len(loads) == 2, "there is room for both"
+    monkeypatch.setattr(htdemucs, "KEPT", KeptModels(lambda device: 0))
+    for _ in range(2):
+        get_engine("demucs").build(Options(model=str(checkpoint)))
+    assert len(loads) == 4, "without room it is used and not kept"
 
 
 class Narrow(Passing):

@@ -75,10 +75,19 @@ def connect(address: str) -> Any:
         ) from error
 
 
-def thread_environment(threads: int) -> dict[str, str]:
-    """Give the environment of a worker: one task at a time, so numeric libraries must not each take all cores."""
+def thread_environment(threads: int, memory: float | None = None) -> dict[str, str]:
+    """Give the environment of a worker: one task at a time, so numeric libraries must not each take all cores.
+
+    Parameters
+    ----------
+    threads : int
+        Threads of numeric libraries.
+    memory : float, optional
+        GB that a worker has; it keeps models in a part of that.
+    """
     variables = (*_THREAD_VARIABLES, "AUDIOLAB_THREADS")  # stages ask for the last one, and tell their engines
-    return {**dict.fromkeys(variables, str(threads)), "DASK_LOGGING__DISTRIBUTED": "critical"}
+    more = {} if memory is None else {"AUDIOLAB_WORKER_MEMORY": f"{memory:g}"}
+    return {**dict.fromkeys(variables, str(threads)), **more, "DASK_LOGGING__DISTRIBUTED": "critical"}
 
 
 class LocalWorkers:
@@ -151,7 +160,11 @@ class LocalWorkers:
         command = [sys.executable, "-m", "dask", "worker", self.address, "--nworkers", str(count), "--nthreads", "1"]
         command += ["--resources", "CPU=1", "--memory-limit", "0", "--no-dashboard", "--name", "cpu"]
         # A CPU worker that sees no GPU cannot take memory of one by accident.
-        environment = {**os.environ, **thread_environment(self.shape.threads), "CUDA_VISIBLE_DEVICES": ""}
+        environment = {
+            **os.environ,
+            **thread_environment(self.shape.threads, self.shape.worker_memory()),
+            "CUDA_VISIBLE_DEVICES": "",
+        }
         return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def close(self) -> None:
@@ -181,7 +194,7 @@ def _free(address: str) -> str:
 
 def _dask_settings(shape: ClusterShape) -> dict[str, Any]:
     return {
-        "distributed.nanny.pre-spawn-environ": thread_environment(shape.threads),
+        "distributed.nanny.pre-spawn-environ": thread_environment(shape.threads, shape.worker_memory()),
         # A job that kills its worker twice is set aside; the driver tries it once more by itself.
         "distributed.scheduler.allowed-failures": 1,
         # Jobs wait with the scheduler, not behind one that may kill its worker.

@@ -69,8 +69,10 @@ def worker_command(
 def worker_environment() -> dict[str, str]:
     """Give the variables that keep numeric libraries of a worker from taking all cores each."""
     from audiolab.runs.cluster import thread_environment
+    from audiolab.runs.shapes import ClusterShape
 
-    inner = thread_environment(get_settings().threads)
+    threads = get_settings().threads
+    inner = thread_environment(threads, get_settings().worker_memory or ClusterShape(threads=threads).worker_memory())
     inner.pop("DASK_LOGGING__DISTRIBUTED", None)  # a container's log is where people look
     # Dask's own default of 1 would win over plain variables.
     return {**inner, "DASK_DISTRIBUTED__NANNY__PRE_SPAWN_ENVIRON": repr(inner)}

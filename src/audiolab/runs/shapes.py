@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from audiolab.config import available_cores, find_config, get_settings
+from audiolab.config import available_cores, available_memory, find_config, get_settings
 from audiolab.errors import ParameterError
 
 __all__ = ["ClusterShape", "chosen_shape", "gpu_count"]
@@ -78,13 +78,12 @@ class ClusterShape(BaseModel):
         wanted: Any = get_settings().workers or self.workers
         if wanted != "auto":
             return int(wanted)
-        try:
-            memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        except (ValueError, AttributeError, OSError):
-            memory = 8_000_000_000
-        return max(
-            1, min(available_cores() // self.threads, int(memory / (self.memory_per_worker * 1e9)), _MOST_WORKERS)
-        )
+        room = int(available_memory() / (self.memory_per_worker * 1e9))
+        return max(1, min(available_cores() // self.threads, room, _MOST_WORKERS))
+
+    def worker_memory(self) -> float:
+        """Give the GB that each CPU worker of this machine may reckon with."""
+        return round(available_memory() / 1e9 / self.cpu_workers(), 3)
 
 
 def chosen_shape() -> ClusterShape:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from audiolab.errors import ModelError
 from audiolab.stages.classification.choosing import Model, encoder_folder, find_model
 from audiolab.stages.classification.model_files import ENCODER, MODEL_FOLDER, read_verified, shipped_hash
 from audiolab.stages.classification.preparing import FRAMES
+from audiolab.stages.kept import file_size, kept
 
 __all__ = ["BATCH", "MODEL_FOLDER", "Encoder", "encoder_with", "get_encoder", "read_verified", "shipped_hash"]
 
@@ -82,7 +82,7 @@ class Encoder:
         return out
 
 
-@lru_cache(maxsize=4)
+@kept(expected=lambda sha256, threads, folder: file_size(folder / ENCODER))
 def _encoder(sha256: str, threads: int, folder: Path) -> Encoder:
     encoder = Encoder(read_verified(ENCODER, folder), threads)
     if encoder.sha256 != sha256:

@@ -22,7 +22,6 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
@@ -33,6 +32,7 @@ from numpy.typing import NDArray
 from audiolab.audio import BlockSource, Mono, resample_blocks
 from audiolab.errors import AudioError, MissingDependency, ModelError
 from audiolab.stages.base import Progress, no_progress
+from audiolab.stages.kept import file_size, kept
 from audiolab.weights import hash_file
 
 __all__ = [
@@ -161,7 +161,7 @@ def find_model() -> Path:
     return path
 
 
-@cache
+@kept(expected=file_size)
 def _session(path: Path) -> Any:
     import onnxruntime
 

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
 from importlib.util import find_spec
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ import numpy as np
 from audiolab.audio import Block, BlockSource, Resampled, resample_blocks
 from audiolab.errors import ModelError, ParameterError
 from audiolab.stages.base import Progress
+from audiolab.stages.kept import KEPT, file_size, module_size
 from audiolab.stages.separation.allocation import kept_memory
 from audiolab.stages.separation.checkpoints import Checkpoint, find_checkpoint, load_networks, stamps
 from audiolab.stages.separation.engines import Identity, Options, Separator
@@ -92,7 +92,9 @@ class DemucsEngine:
             raise ModelError(f"the weights of {options.model!r} have changed since this was planned; plan it again")
         options = self.decide(options)
         return Demucs(
-            _LOADED.networks(checkpoint, halved=options.dtype == "bfloat16" and options.device == "cpu"),
+            _networks(
+                checkpoint, device=options.device, halved=options.dtype == "bfloat16" and options.device == "cpu"
+            ),
             mixing=checkpoint.mixing,
             overlap=options.overlap,
             shifts=options.shifts,
@@ -104,26 +106,20 @@ class DemucsEngine:
         )
 
 
-class _Loaded:
-    """The networks that this process loaded last, so that ten songs do not load them ten times."""
+def _networks(checkpoint: Checkpoint, *, device: str, halved: bool) -> list[Any]:
+    """Give the networks of a checkpoint; ten songs do not load them ten times."""
 
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._key: object = None
-        self._networks: list[Any] = []
+    def build() -> list[Any]:
+        networks = load_networks(checkpoint)
+        return [to_bfloat16(network) for network in networks] if halved else networks
 
-    def networks(self, checkpoint: Checkpoint, *, halved: bool) -> list[Any]:
-        with self._lock:
-            key = (checkpoint, stamps(checkpoint), halved)
-            if key != self._key:
-                self._key, self._networks = None, []
-                networks = load_networks(checkpoint)
-                self._networks = [to_bfloat16(network) for network in networks] if halved else networks
-                self._key = key
-            return self._networks
-
-
-_LOADED = _Loaded()
+    return KEPT.get(
+        ("demucs", checkpoint, stamps(checkpoint), device, halved),
+        build,
+        device=device,
+        size=lambda networks: module_size(*networks),
+        expected=file_size(*checkpoint.paths),
+    )
 
 
 def _has_bfloat16(device: str) -> bool:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiolab.errors import MissingDependency, ModelError, ParameterError
+from audiolab.stages.kept import file_size, kept
 from audiolab.stages.words.hearing import Heard, HeardWord
 from audiolab.weights import Weights
 
@@ -96,7 +96,13 @@ def _check_tokens(folder: Path, tokenizer: Any) -> None:
         raise ValueError("its tokenizer does not know Whisper's tokens")
 
 
-@lru_cache(maxsize=1)
+# CTranslate2 does not say what a model takes; its file is about as large.
+@kept(
+    device=lambda weights, device, compute_type, threads: device,
+    expected=lambda weights, device, compute_type, threads: file_size(
+        *weights.folder.iterdir() if weights.folder else ()
+    ),
+)
 def _load(weights: Weights, device: str, compute_type: str, threads: int) -> _Model:
     return _Model(weights, device, compute_type, threads)
 

@@ -16,7 +16,6 @@ import pickle
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any
 
@@ -24,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiolab.errors import MissingDependency, ModelError, ParameterError
+from audiolab.stages.kept import file_size, kept, module_size
 from audiolab.stages.words.hearing import Heard, HeardWord
 from audiolab.weights import Weights, official_name
 
@@ -81,7 +81,8 @@ def load_model(weights: Weights, device: str = "cpu") -> Any:
     return _load(weights, device)
 
 
-@lru_cache(maxsize=1)
+# The files hold float16, a CPU takes float32.
+@kept(module_size, device=lambda weights, device: device, expected=lambda weights, device: 2 * file_size(weights.path))
 def _load(weights: Weights, device: str) -> Any:
     import torch
     from whisper import _ALIGNMENT_HEADS
