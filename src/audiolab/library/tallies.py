@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, Float, Text, cast, func, select
+from sqlalchemy import ColumnElement, Text, cast, func, select
 from sqlalchemy.orm import aliased
 
 from audiolab.library.models import JobRow, ResultRow, SoundRow
@@ -132,34 +133,38 @@ def job_notes(store: Store, run_id: str) -> list[tuple[str, list[str]]]:
         return [(stage, list(notes or ())) for stage, notes in session.execute(statement)]
 
 
-def measured_rates(store: Store, engines: Mapping[str, str], *, most: int = 500) -> dict[str, float]:
+def measured_rates(
+    store: Store, made: Mapping[str, tuple[str, Mapping[str, Any]]], *, most: int = 1000
+) -> dict[str, float]:
     """Give the seconds of work a second of music that stages took on whole songs in earlier runs.
 
     Parameters
     ----------
-    engines : mapping
-        By stage, the engine whose results count.
+    made : mapping
+        By stage, engine and parameters of the results that count.
     most : int
-        How many songs a stage are looked at.
+        How many of the newest results of a stage are looked at.
     """
-    whole, song = func.coalesce(SoundRow.song_id, SoundRow.id), aliased(SoundRow)
+    song = aliased(SoundRow)
     rates = {}
     with store.transaction(write=False) as session:
-        for stage, engine in engines.items():
-            # What one run did to one song, its stems and samples.
-            each = (
-                select(whole.label("song"), func.sum(ResultRow.seconds).label("seconds"))
+        for stage, (engine, params) in made.items():
+            statement = (
+                select(ResultRow.params, ResultRow.run_id, ResultRow.seconds, song.id, song.frames, song.sample_rate)
                 .join(SoundRow, SoundRow.id == ResultRow.sound_id)
+                .join(song, song.id == func.coalesce(SoundRow.song_id, SoundRow.id))
                 .where(ResultRow.stage == stage, ResultRow.engine == engine)
-                .group_by(ResultRow.run_id, whole)
-                .order_by(func.max(ResultRow.made_at).desc())
+                .order_by(ResultRow.made_at.desc())
                 .limit(most)
-            ).subquery()
-            total: ColumnElement[float] = func.sum(each.c.seconds)
-            music: ColumnElement[float] = func.sum(cast(song.frames, Float) / song.sample_rate)
-            row = session.execute(select(total, music).join(song, song.id == each.c.song)).one()
-            if row[0] is not None and row[1]:
-                rates[stage] = float(row[0]) / float(row[1])
+            )
+            music: dict[tuple[str | None, str], float] = {}  # of what one run did to one song, its stems and samples
+            worked = 0.0
+            for row in session.execute(statement):
+                if row[0] == params and row[5]:
+                    worked += row[2]
+                    music[row[1], row[3]] = row[4] / row[5]
+            if total := sum(music.values()):
+                rates[stage] = worked / total
     return rates
 
 

@@ -264,15 +264,15 @@ class Driver(threading.Thread):
             return Ended("failed", None, f"the job could not be sent or run: {type(error).__name__}: {error}")
         finally:
             future.release()
-            self._teller.shares.pop(job.spec.key, None)
+            self._teller.forget(job.spec.key)
         if outcome.status != "done":
-            return Ended(outcome.status, None, outcome.why)
+            return Ended(outcome.status, None, outcome.why, by_worker=True)
         try:
             record = Record.read(library.record_path(outcome.key))
             library.fold(record)
         except (CatalogError, AudiolabError) as error:
             return Ended("failed", None, f"its result could not be kept: {error}")
-        return Ended("done", outcome.key, "", tuple(record.notes))
+        return Ended("done", outcome.key, "", tuple(record.notes), by_worker=True)
 
     def _end(self, library: Library, planner: Planner, job: Planned, ended: Ended | None, index: int) -> None:
         assert ended is not None
@@ -286,7 +286,7 @@ class Driver(threading.Thread):
         if ended.key is not None and (result := library.result(ended.key)) is not None:
             seconds, engine = result.seconds, result.engine
         self._teller.remaining.ended(index, job.id, job.stage, seconds)
-        if job.spec is None or ended.status not in {"done", "skipped", "cancelled"}:  # the worker has told the rest
+        if not ended.by_worker:
             level = logging.ERROR if ended.status == "failed" else logging.INFO
             with log_context(stage=job.stage, sound=label_of_job(job), sound_id=job.sound.id):
                 told.log(level, "%s%s", ended.status, ended.why and f": {ended.why}")

@@ -34,6 +34,8 @@ class Ended:
     key: str | None = None
     why: str = ""
     notes: tuple[str, ...] = ()
+    by_worker: bool = False
+    """Whether a worker ended it, and has logged so."""
 
 
 @dataclass(frozen=True, slots=True)

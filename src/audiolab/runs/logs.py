@@ -14,6 +14,7 @@ import sys
 import threading
 import traceback
 import warnings
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -24,7 +25,17 @@ from typing import Any
 from audiolab.config import get_settings
 from audiolab.runs.topics import LOGS
 
-__all__ = ["FIELDS", "RunLog", "line_for_people", "log_context", "read_log", "redact", "run_log_path", "told"]
+__all__ = [
+    "FIELDS",
+    "RunLog",
+    "line_for_people",
+    "log_context",
+    "read_log",
+    "redact",
+    "run_log_path",
+    "told",
+    "worker_name",
+]
 
 FIELDS = ("run", "sound", "stage", "worker")
 _CONTEXT: ContextVar[Mapping[str, str]] = ContextVar("audiolab_log_context")
@@ -190,15 +201,32 @@ class _ToRun(logging.Handler):
             self.handleError(record)
 
 
-def _send(document: dict[str, Any]) -> None:
+def worker_name() -> str:
+    """Give the name of the Dask worker whose job this thread does; empty outside of workers."""
+    global _WORKER  # noqa: PLW0603 - threads that a stage starts do not find it by themselves
     from distributed import get_worker
 
     try:
-        get_worker().log_event(LOGS, document)
+        worker = get_worker()
     except ValueError:
-        return  # a job outside a worker: nobody drives it
+        return ""
+    _WORKER = weakref.ref(worker)
+    return str(worker.name)
 
 
+def _send(document: dict[str, Any]) -> None:
+    from distributed import get_worker
+
+    worker: Any = None
+    try:
+        worker = get_worker()
+    except ValueError:
+        worker = None if _WORKER is None else _WORKER()
+    if worker is not None:  # else a job outside of workers: nobody drives it
+        worker.log_event(LOGS, document)
+
+
+_WORKER: weakref.ref[Any] | None = None
 _HANDLER, _CONSOLE = _ToRun(), _Console()
 
 

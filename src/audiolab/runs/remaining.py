@@ -70,9 +70,9 @@ class Remaining:
         """Note a job that can be done."""
         self._song(song).jobs[job] = stage
 
-    def begun(self, job: str) -> None:
-        """Note that a worker does it now."""
-        self._begun.setdefault(job, self._clock())
+    def begun(self, job: str, since: float | None = None) -> None:
+        """Note that a worker does it, from now on or since then."""
+        self._begun.setdefault(job, self._clock() if since is None else since)
 
     def ended(self, song: int, job: str, stage: str, seconds: float | None) -> None:
         """Note the end of a job, with the seconds that it took, or that the reused result had taken."""

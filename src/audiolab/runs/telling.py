@@ -40,6 +40,7 @@ class Teller:
         self.remaining = Remaining((), ())
         self.shares: dict[str, float] = {}
         """What is done of jobs that workers have begun, 0 to 1, by result key."""
+        self._since: dict[str, float] = {}
         self._stages: list[str] = []
         self._places: Mapping[str, tuple[str, int]] = {}
         self._songs_done, self._song_total = 0.0, 1
@@ -60,12 +61,16 @@ class Teller:
     ) -> None:
         """Take what is known once the run's stages are decided."""
         self._stages, self._song_total = [step.stage for step in recipe.steps], len(songs)
-        engines = {stage: str(found["engine"]) for stage, found in resolutions.items() if found["status"] == "ready"}
+        made = {
+            stage: (str(found["engine"]), found["params"])
+            for stage, found in resolutions.items()
+            if found["status"] == "ready"
+        }
         self.remaining = Remaining(
             self._stages,
             [song.frames / song.sample_rate for song in songs],
             # What is skipped or fails at once takes no time.
-            {**dict.fromkeys(resolutions.keys() - engines.keys(), 0.0), **measured_rates(library.store, engines)},
+            {**dict.fromkeys(resolutions.keys() - made.keys(), 0.0), **measured_rates(library.store, made)},
             self._clock,
         )
         self._places, self._dashboard = workers.places(self._stages), workers.dashboard
@@ -75,7 +80,13 @@ class Teller:
     def hear(self, message: Mapping[str, Any]) -> None:
         """Take what a worker tells about a job."""
         if message.get("run") == self.run_id and message.get("total"):
+            self._since.setdefault(message["key"], self._clock())
             self.shares[message["key"]] = message["done"] / message["total"]
+
+    def forget(self, key: str) -> None:
+        """Note that nobody works on a result any more."""
+        self.shares.pop(key, None)
+        self._since.pop(key, None)
 
     def has_begun(self, job: Planned) -> bool:
         """Say whether a worker has begun a job that was handed out."""
@@ -123,8 +134,9 @@ class Teller:
         self._told = now
         begun = [job for job in running if self.has_begun(job)]
         shares = {job.id: self.shares[job.spec.key] for job in begun if job.spec is not None}
-        for identity in shares:
-            self.remaining.begun(identity)
+        for job in begun:
+            if job.spec is not None:
+                self.remaining.begun(job.id, self._since.get(job.spec.key, now))
         self._left = self.remaining.left(self._places, shares)
         self._at = [f"{job.stage} of {job.spec.label}" for job in begun[:_AT_WORK] if job.spec is not None]
         library.set_jobs(self.run_id, [{"id": job, "progress": round(share, 3)} for job, share in shares.items()])

@@ -38,7 +38,7 @@ from audiolab.library.records import (
 )
 from audiolab.runs.jobs import JobOutcome, JobSpec, SoundSpec
 from audiolab.runs.keys import document_hash
-from audiolab.runs.logs import log_context, told
+from audiolab.runs.logs import log_context, told, worker_name
 from audiolab.runs.topics import PROGRESS
 from audiolab.stages.base import Resolved, SoundInput, StageInput, StageOutput, StageSkipped, Vectors
 from audiolab.stages.registry import get_stage
@@ -89,21 +89,12 @@ def run_job(spec: JobSpec, report: Callable[[str, float, float], None] | None = 
     report : callable, optional
         Gets (result key, done, total) a few times a second; by default sent as an event to the scheduler.
     """
-    with log_context(run=spec.run, stage=spec.stage, sound=spec.label, sound_id=spec.sound_id, worker=_worker_name()):
+    with log_context(run=spec.run, stage=spec.stage, sound=spec.label, sound_id=spec.sound_id, worker=worker_name()):
         told.info("begun")
         outcome = _do(spec, report)
         level = {"failed": logging.ERROR, "skipped": logging.WARNING}.get(outcome.status, logging.INFO)
         told.log(level, "%s after %.2f s%s", outcome.status, outcome.seconds, outcome.why and f": {outcome.why}")
     return outcome
-
-
-def _worker_name() -> str:
-    from distributed import get_worker
-
-    try:
-        return str(get_worker().name)
-    except ValueError:
-        return ""
 
 
 def _do(spec: JobSpec, report: Callable[[str, float, float], None] | None) -> JobOutcome:

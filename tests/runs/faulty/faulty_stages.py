@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import signal
+import threading
 import time
+import warnings
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +16,7 @@ from audiolab.audio import Audio, write_audio
 from audiolab.errors import AudioError
 from audiolab.stages.base import Cut, NewSound, NewTag, Params, Resolved, Stage, StageInput, StageOutput, Takes
 
-Fault = Literal["none", "kill once", "crash", "hog", "raise", "slow", "big"]
+Fault = Literal["none", "kill once", "crash", "hog", "raise", "slow", "big", "talk"]
 
 
 class FaultyParams(Params):
@@ -34,6 +37,8 @@ def fault(job: StageInput, params: FaultyParams, name: str) -> None:
         for step in range(60):
             job.progress(step, 60)
             time.sleep(0.05)
+    elif params.fault == "talk":
+        talk(job.sound.name)
     elif params.fault == "crash":
         ctypes.string_at(0)  # as a decoder in C crashes on a poisoned file
     elif params.fault == "hog":
@@ -46,6 +51,19 @@ def fault(job: StageInput, params: FaultyParams, name: str) -> None:
         if not mark.exists():
             mark.touch()
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+def talk(name: str) -> None:
+    """Say things as libraries do: by the logger, as a warning, from a thread; with a password."""
+    library = logging.getLogger("some.library")
+    library.info("%s is not worth mentioning", name)
+    for part in range(3):
+        library.warning("%s: part %d from s3://user:geheim@host/bucket?token=abc", name, part)
+        time.sleep(0.2)
+    warnings.warn(f"{name} is odd", RuntimeWarning, stacklevel=1)
+    thread = threading.Thread(target=library.error, args=("%s: said by a thread", name))
+    thread.start()
+    thread.join()
 
 
 class FaultySong(Stage):
