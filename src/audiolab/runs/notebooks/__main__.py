@@ -23,7 +23,7 @@ def main() -> int:
         with contextlib.suppress(OSError):  # nobody may be listening any more
             print(line, file=sys.stderr, flush=True)
 
-    # A shell's background jobs are born deaf to SIGINT, and so are their children: without this one could not be stopped.
+    # A shell's background jobs are born deaf to SIGINT, and so are their children: this one could not be stopped.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Thread(target=watch, daemon=True).start()
     try:
