@@ -94,7 +94,7 @@ def test_a_worker_out_of_memory(tmp_path, files, plugin):
 
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 0}),
-        LocalCluster(n_workers=2, threads_per_worker=1, memory_limit="1GB", dashboard_address=None) as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=1, memory_limit="1GB", dashboard_address="127.0.0.1:0") as cluster,
         Client(cluster, set_as_default=False) as client,
         Library(tmp_path / "lib") as library,
     ):
@@ -163,8 +163,8 @@ def test_a_small_run_beside_a_large_one_is_not_kept_waiting(tmp_path, files, wor
         assert big.status == "running", "the large one is not over"
         big.cancel()
         assert big.wait(60).status == "cancelled"
-    # A job that has begun is not interrupted: each of its three waits for the end of one of two others at most.
-    assert beside < 2 * solo + 1.0
+    # It waits at most once for a job of 3 s that has begun; from then on one of the two workers is left to it.
+    assert beside < solo + 5.0 < 2 * solo
 
 
 def test_a_full_disk_fails_the_job_and_resuming_finishes(tmp_path, files, workers, calm, monkeypatch):

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import warnings
 from typing import Any
 
 from audiolab.errors import MissingDependency, RunError
@@ -132,7 +133,10 @@ class LocalWorkers:
             "silence_logs": logging.CRITICAL,
         }
         try:
-            self.cluster = _cuda(shape, options) if shape.kind == "cuda" else _local(shape, options)
+            with warnings.catch_warnings():
+                # The port of the pages may be taken between our look and Dask's.
+                warnings.filterwarnings("ignore", message="(?s)Port .* is already in use")
+                self.cluster = _cuda(shape, options) if shape.kind == "cuda" else _local(shape, options)
         except (OSError, ValueError) as error:
             raise RunError(f"the workers cannot be started at {host}:{port}: {error}; is the port taken?") from error
         if shape.kind == "cuda":

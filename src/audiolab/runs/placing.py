@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from audiolab.runs.recipe import Recipe
 from audiolab.stages.registry import get_stage
 from audiolab.versions import own_version
 
-__all__ = ["WorkerInfo", "check_workers", "resources_for", "worker_infos"]
+__all__ = ["WorkerInfo", "check_workers", "resources_for", "tend_workers", "worker_infos"]
 
 _WAIT_SECONDS = 30
 
@@ -107,13 +108,11 @@ def check_workers(client: Any, library: str | Path, recipe: Recipe, *, own: bool
         If there is no worker at all, or none with enough memory, with the device asked for, with this version of
         audiolab, or that finds the library's folder.
     """
-    try:
-        client.wait_for_workers(1, timeout=_WAIT_SECONDS)
-    except TimeoutError:
+    if not _wait_for_one(client):
         raise RunError(
             f"the scheduler {client.scheduler_info()['address']} has no workers: start one (`audiolab cluster start "
             "--join ADDRESS`, or `dask worker ADDRESS --nthreads 1`)"
-        ) from None
+        )
     workers = worker_infos(client, None if own else library)
     if not own:
         _check_same(workers, library)
@@ -134,6 +133,33 @@ def check_workers(client: Any, library: str | Path, recipe: Recipe, *, own: bool
                 f"no worker can take {step.stage!r}: it is told device={asked}, and no worker has a GPU; "
                 "leave device at auto, or start workers with GPUs (AUDIOLAB_CLUSTER=gpu)"
             )
+
+
+def _wait_for_one(client: Any) -> bool:
+    until = time.monotonic() + _WAIT_SECONDS
+    while True:
+        tend_workers(client)  # an earlier run may have ended with a job that killed them all
+        left = until - time.monotonic()
+        try:
+            client.wait_for_workers(1, timeout=max(0.1, min(2.0, left)))
+        except TimeoutError:
+            if left <= 0:
+                return False
+            continue
+        return True
+
+
+def tend_workers(client: Any) -> None:
+    """Start workers of our own anew that are gone for good.
+
+    Dask's nanny starts a worker again that dies, but not one that dies while it is still starting, as a job that
+    kills its worker at once can bring about. A scheduler elsewhere has a supervisor for that.
+    """
+    cluster = client.cluster
+    if cluster is None or not hasattr(cluster, "worker_spec"):
+        return
+    if len(client.scheduler_info(n_workers=-1)["workers"]) < len(cluster.worker_spec):
+        cluster.scale(len(cluster.worker_spec))
 
 
 def _check_same(workers: list[WorkerInfo], library: str | Path) -> None:

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from audiolab.errors import RunError
-from audiolab.runs.placing import resources_for
+from audiolab.runs.placing import resources_for, tend_workers
 from audiolab.runs.topics import RUNS, listen, unlisten
 from audiolab.runs.worker import resolve_stage
 
@@ -155,16 +155,8 @@ class Workers:
                 self._find_again()
 
     def tend(self) -> None:
-        """Start workers of our own anew that are gone for good; called now and then.
-
-        Dask's nanny starts a worker again that dies, but not one that dies while it is still starting, as a job that
-        kills its worker at once can bring about. A scheduler elsewhere has a supervisor for that.
-        """
-        cluster = self._client.cluster
-        if cluster is None or not hasattr(cluster, "worker_spec"):
-            return
-        if len(self._known()) < len(cluster.worker_spec):
-            cluster.scale(len(cluster.worker_spec))
+        """Start workers of our own anew that are gone for good; called now and then."""
+        tend_workers(self._client)
 
     def _known(self) -> Mapping[str, Any]:
         found: Mapping[str, Any] = self._client.scheduler_info(n_workers=-1)["workers"]
