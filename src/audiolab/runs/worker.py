@@ -92,7 +92,7 @@ def run_job(spec: JobSpec, report: Callable[[str, float, float], None] | None = 
     with log_context(run=spec.run, stage=spec.stage, sound=spec.label, sound_id=spec.sound_id, worker=worker_name()):
         told.info("begun")
         outcome = _do(spec, report)
-        level = {"failed": logging.ERROR, "skipped": logging.WARNING}.get(outcome.status, logging.INFO)
+        level = logging.ERROR if outcome.status == "failed" else logging.INFO
         told.log(level, "%s after %.2f s%s", outcome.status, outcome.seconds, outcome.why and f": {outcome.why}")
     return outcome
 
