@@ -120,6 +120,8 @@ def test_builders_are_named_by_their_arguments():
 
 
 def test_the_budget_is_the_setting_or_half_of_what_the_worker_has(monkeypatch):
+    for name in ("AUDIOLAB_WORKER_MEMORY", "AUDIOLAB_MODEL_MEMORY"):
+        monkeypatch.delenv(name, raising=False)
     get_settings.cache_clear()
     try:
         assert model_budget("cpu") == available_memory() // 2

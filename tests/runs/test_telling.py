@@ -266,6 +266,7 @@ def _threads() -> tuple[str, str, int]:
 def test_workers_do_not_fight_for_cores(workers):
     pytest.importorskip("torch")
     assert set(workers.run(_threads).values()) == {("1", "1", 1)}
+    assert "AUDIOLAB_WORKER_MEMORY" not in os.environ, "what holds for workers does not hold for this process"
 
 
 @slow

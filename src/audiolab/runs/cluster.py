@@ -196,9 +196,10 @@ def _free(address: str) -> str:
     return address
 
 
-def _dask_settings(shape: ClusterShape) -> dict[str, Any]:
+def _dask_settings(environment: dict[str, str]) -> dict[str, Any]:
     return {
-        "distributed.nanny.pre-spawn-environ": thread_environment(shape.threads, shape.worker_memory()),
+        # What libraries read as they are loaded. Dask leaves it in the environment of this process, too.
+        "distributed.nanny.pre-spawn-environ": environment,
         # A job that kills its worker twice is set aside; the driver tries it once more by itself.
         "distributed.scheduler.allowed-failures": 1,
         # Jobs wait with the scheduler, not behind one that may kill its worker.
@@ -210,9 +211,11 @@ def _local(shape: ClusterShape, options: dict[str, Any]) -> Any:
     import dask
     from distributed import LocalCluster
 
-    with dask.config.set(_dask_settings(shape)):
+    environment = thread_environment(shape.threads, shape.worker_memory())
+    ours = {name: environment.pop(name) for name in list(environment) if name.startswith("AUDIOLAB_")}
+    with dask.config.set(_dask_settings(environment)):
         # The stages bound their own memory; a paused worker would look like a hang.
-        return LocalCluster(n_workers=shape.cpu_workers(), processes=True, memory_limit=0, **options)
+        return LocalCluster(n_workers=shape.cpu_workers(), processes=True, memory_limit=0, env=ours, **options)
 
 
 def _cuda(shape: ClusterShape, options: dict[str, Any]) -> Any:
@@ -226,7 +229,7 @@ def _cuda(shape: ClusterShape, options: dict[str, Any]) -> Any:
     import dask
 
     count = found if shape.gpu_workers == "auto" else min(found, int(shape.gpu_workers))
-    with dask.config.set(_dask_settings(shape)):
+    with dask.config.set(_dask_settings(thread_environment(shape.threads, shape.worker_memory()))):
         return LocalCUDACluster(
             n_workers=count,
             resources={"GPU": 1},
