@@ -293,7 +293,7 @@ def _remove_rows(session: Session, sounds: set[str], results: set[str]) -> None:
 
 def _remove_files(library: Library, todo: MetaRow) -> None:
     for key in todo.value["records"]:
-        library.record_path(key).unlink(missing_ok=True)
+        library.remove_record(key)
     _remove_media(library, todo.value["media"])
     with library.store.transaction() as session:
         session.execute(delete(MetaRow).where(MetaRow.key == todo.key))

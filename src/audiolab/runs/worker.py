@@ -24,8 +24,9 @@ import numpy as np
 from audiolab.audio import BlockSource, Named, View, open_source
 from audiolab.audio.content import content_id
 from audiolab.errors import AudiolabError, Cancelled
+from audiolab.library.depot import Depot, open_depot
 from audiolab.library.ids import derived_id, view_id
-from audiolab.library.media import FileMediaStore, MediaStore
+from audiolab.library.media import MediaStore
 from audiolab.library.records import (
     Record,
     RecordedCut,
@@ -33,14 +34,13 @@ from audiolab.library.records import (
     RecordedSound,
     RecordedTag,
     RecordedVectors,
-    record_path,
 )
 from audiolab.runs.jobs import JobOutcome, JobSpec, SoundSpec
 from audiolab.runs.keys import document_hash
 from audiolab.stages.base import Resolved, SoundInput, StageInput, StageOutput, StageSkipped, Vectors
 from audiolab.stages.registry import get_stage
 
-__all__ = ["cancel_flag", "clean_scratch", "job_scratch", "make_record", "open_sound", "resolve_stage", "run_job"]
+__all__ = ["clean_scratch", "job_scratch", "make_record", "open_sound", "resolve_stage", "run_job"]
 
 log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.25
@@ -71,11 +71,6 @@ def resolve_stage(stage: str, params: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def cancel_flag(library: str | Path, run: str) -> Path:
-    """Name the file whose presence asks all workers of a run to stop."""
-    return Path(library) / "tmp" / f"cancel-{run}"
-
-
 def run_job(spec: JobSpec, report: Callable[[str, float, float], None] | None = None) -> JobOutcome:
     """Do one job and say how it ended; expected errors are an outcome, not an exception.
 
@@ -87,26 +82,26 @@ def run_job(spec: JobSpec, report: Callable[[str, float, float], None] | None = 
         Gets (result key, done, total) a few times a second; by default sent as an event to the scheduler.
     """
     started = time.perf_counter()
-    library = Path(spec.library)
 
     def outcome(status: Any, why: str = "", detail: str = "") -> JobOutcome:
         return JobOutcome(spec.key, status, why, time.perf_counter() - started, detail)
 
     try:
-        with job_scratch(library) as scratch:
+        depot = open_depot(spec.library, spec.media)
+        with job_scratch(depot.folder) as scratch:
             stage = get_stage(spec.stage)
-            store = FileMediaStore(library / "media")
+            store = depot.media(scratch)
             resolved = Resolved(stage.params(**spec.params), spec.engine, spec.weights, spec.profile, spec.notes)
             job = StageInput(
                 sounds=tuple(open_sound(sound, store) for sound in spec.sounds),
                 scratch=scratch,
                 needs=spec.needs,
                 vectors=_vectors(spec, store),
-                progress=_progress(spec, report or _event),
+                progress=_progress(spec, depot, report or _event),
             )
             output = stage.run(job, resolved)
             record = make_record(spec, output, store, scratch, time.perf_counter() - started)
-            record.write(record_path(library, spec.key))
+            depot.leave(record)
         return outcome("done")
     except StageSkipped as reason:
         return outcome("skipped", str(reason))
@@ -150,8 +145,9 @@ def open_sound(sound: SoundSpec, store: MediaStore) -> SoundInput:
     return SoundInput(sound.key, sound.name, kind, Named(source, sound.name), sound.stem, sound.facts)
 
 
-def _progress(spec: JobSpec, report: Callable[[str, float, float], None]) -> Callable[[float, float], None]:
-    flag = cancel_flag(spec.library, spec.run)
+def _progress(
+    spec: JobSpec, depot: Depot, report: Callable[[str, float, float], None]
+) -> Callable[[float, float], None]:
     last = 0.0
 
     def progress(done: float, total: float) -> None:
@@ -160,7 +156,7 @@ def _progress(spec: JobSpec, report: Callable[[str, float, float], None]) -> Cal
         if now - last < _POLL_SECONDS and done < total:
             return
         last = now
-        if flag.exists():
+        if depot.cancelled(spec.run):
             raise Cancelled(f"run {spec.run} was cancelled")
         report(spec.key, float(done), float(total))
 
