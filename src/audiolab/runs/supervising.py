@@ -37,9 +37,9 @@ def keep_running(command: Sequence[str], environment: Mapping[str, str], told: t
     Returns
     -------
     int
-        0, or the command's exit status if it ended at once five times in a row: then something is wrong with it.
+        0, or the command's exit status if it ended at once the first five times: then something is wrong with it.
     """
-    pause, quick = _FIRST_PAUSE, 0
+    pause, quick, worked = _FIRST_PAUSE, 0, False
     while not told.is_set():
         began = time.monotonic()
         process = subprocess.Popen(list(command), env=dict(environment))
@@ -51,8 +51,9 @@ def keep_running(command: Sequence[str], environment: Mapping[str, str], told: t
         if told.is_set():
             break
         lasted = time.monotonic() - began
-        quick = quick + 1 if lasted < _QUICK_SECONDS else 0
-        if quick >= _MOST_QUICK:
+        worked = worked or lasted >= _QUICK_SECONDS
+        quick += 1
+        if quick >= _MOST_QUICK and not worked:
             log.error("the workers end as soon as they are started (exit status %s)", process.returncode)
             return process.returncode or 1
         if lasted > _LASTING_SECONDS:
