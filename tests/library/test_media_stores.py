@@ -218,12 +218,12 @@ def test_a_server_that_fails_for_a_while_is_waited_for(s3, tmp_path, monkeypatch
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
         store = RemoteMediaStore(RemoteFolder(s3.url, patience=20), MediaCache(tmp_path / "cache", 10**9))
         data = os.urandom(300_000)
-        proxy.fail(fault, 3)
+        proxy.fail(fault, 2)
         media = store.put(_file(tmp_path, data), ".wav")
         store.cache.drop(media)
-        proxy.fail(fault, 3)
+        proxy.fail(fault, 2)
         assert store.local(media).read_bytes() == data
-        assert proxy.failed == 6
+        assert proxy.failed == 4
         assert s3.read(f"media/{media[:2]}/{media}.wav") == data
 
 

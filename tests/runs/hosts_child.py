@@ -60,6 +60,8 @@ def watch(client: Any, seen: list[list[str]], over: threading.Event) -> None:
         now = sorted(hosts_of(client))
         if not seen or seen[-1] != now:
             seen.append(now)
+            if now == ["left"]:
+                tell(now="gone")
 
 
 def wait_for(client: Any, hosts: set[str], seconds: float = 90) -> None:
@@ -89,7 +91,7 @@ def run(folder: Path, name: str, database: str, media: str, client: Any, *, dist
             while not [row for row in library.job_rows(started.id) if row.progress and row.status == "running"]:
                 time.sleep(0.1)
             tell(now="in the middle")
-        report = started.wait(150)
+        report = started.wait(250)
         seconds = time.monotonic() - began
         left, clean = state(library), str(library.fsck(deep=True))
         if disturbed:

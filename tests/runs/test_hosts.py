@@ -32,7 +32,6 @@ from s3_server import KEYS, s3, s3_endpoint
 
 __all__ = ["plugin", "s3", "s3_endpoint"]
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cluster")]
-CABLE_OUT_SECONDS = 12.0
 QUICK_TO_NOTICE = {
     "DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP": "12s",  # Dask takes no less
     "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "4s",
@@ -201,17 +200,16 @@ def test_a_host_is_cut_off_in_the_middle_and_comes_back(hosts, plugin, tmp_path)
         }
         main.wait("in the middle", 120)
         hosts.cable("right", plugged=False)
-        time.sleep(CABLE_OUT_SECONDS)
+        main.wait("gone", 90)
         hosts.cable("right", plugged=True)
-        end = main.wait("end", 150)
+        end = main.wait("end", 300)
         assert all(process_.poll() is None for process_ in tended.values()), "the supervisors have stayed"
     assert end["calm"]["status"] == end["disturbed"]["status"] == "done"
     assert end["calm"]["jobs"] == end["disturbed"]["jobs"] == 12
     assert end["equal"], "the state is that of an undisturbed run"
-    assert ["left"] in end["disturbed"]["hosts"], "the scheduler has noticed that a host was gone"
+    assert end["disturbed"]["hosts"][:2] == [["left", "right"], ["left"]]
     assert end["disturbed"]["new"] == ["right"], "its worker is another process now"
     assert (tmp_path / "log").read_text().count("starting them anew") >= 1, "which the supervisor has started"
-    print(json.dumps(end))
     assert end["disturbed"]["again"] == "done", "both hosts are back and work"
     assert end["calm"]["inside"] == end["disturbed"]["inside"] == []
     assert end["disturbed"]["clean"].startswith("clean"), end

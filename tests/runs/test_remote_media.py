@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import socket
+import subprocess
 import sys
 import threading
 import time
@@ -111,6 +113,16 @@ def test_what_a_killed_driver_left_is_found_when_the_library_is_opened(tmp_path,
         assert library.fsck(deep=True).clean
 
 
+def test_what_killed_workers_left_on_their_host_is_cleared(tmp_path, song_file, url):
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    left = tmp_path / "cache" / "tmp" / f"job-{socket.gethostname()}-{ended.pid}-0123456789ab"
+    left.mkdir(parents=True)
+    with Library(tmp_path / "lib", media=url) as library:
+        _do_without_a_driver(library, library.add(song_file, "song"))
+    assert not list((tmp_path / "cache" / "tmp").iterdir())
+
+
 def test_resuming_finds_finished_work_by_its_key(tmp_path, song_file, url, client):
     with Library(tmp_path / "lib", media=url) as library:
         song = library.add(song_file, "song")
@@ -190,9 +202,14 @@ def test_purging_a_backup_and_loading_it(tmp_path, song_file, url, client):
         left = _files(tmp_path / "remote")
         assert left == ["library.json"], left
     load_backup(tmp_path / "backup", tmp_path / "loaded")
-    with Library(tmp_path / "loaded") as library:
-        assert _state(library) == wanted
-        assert library.fsck(deep=True).clean
+    load_backup(tmp_path / "backup", tmp_path / "far", media=f"file://{tmp_path}/elsewhere")
+    for name, where in (("loaded", None), ("far", f"file://{tmp_path}/elsewhere")):
+        with Library(tmp_path / name) as library:
+            assert library.media_url == where
+            assert _state(library) == wanted
+            assert library.fsck(deep=True).clean
+    assert not _files(tmp_path / "far" / "media")
+    assert len([name for name in _files(tmp_path / "elsewhere") if name.startswith("records/")]) == 8
 
 
 class TestWhereTheFilesAre:
@@ -255,6 +272,7 @@ def test_workers_that_do_not_reach_the_url_are_named(tmp_path, url, client, monk
         check_workers(client, tmp_path / "lib", recipe, own=False, media=url)
 
 
+@pytest.mark.slow
 def test_a_server_that_is_gone_fails_the_job_and_resuming_finishes(tmp_path, song_file, s3, client, monkeypatch):
     monkeypatch.setenv("AUDIOLAB_MEDIA_PATIENCE", "1")
     with flaky(s3.endpoint) as proxy:

@@ -96,7 +96,7 @@ class RemoteFolder:
         options: dict[str, Any] = {"use_listings_cache": False, "skip_instance_cache": True}
         if protocol in {"s3", "s3a"}:
             # A host that was cut off says nothing at all; waiting is done here, where it can be bounded.
-            options["config_kwargs"] = {"connect_timeout": 5, "read_timeout": 30, "retries": {"max_attempts": 1}}
+            options["config_kwargs"] = {"connect_timeout": 5, "read_timeout": 30, "retries": {"total_max_attempts": 1}}
         try:
             self._fs, self._root = fsspec.core.url_to_fs(self.url, **options)
         except ImportError as error:

@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,8 @@ def run_job(spec: JobSpec, report: Callable[[str, float, float], None] | None = 
 
     try:
         depot = open_depot(spec.library, spec.media)
+        if spec.media is not None:
+            _clean_once(depot.folder)  # the driver, which cleans a library's folder, does not see this one
         with job_scratch(depot.folder) as scratch:
             stage = get_stage(spec.stage)
             store = depot.media(scratch)
@@ -266,6 +269,11 @@ def clean_scratch(library: str | Path) -> int:
             shutil.rmtree(folder, ignore_errors=True)
             removed += 1
     return removed
+
+
+@cache
+def _clean_once(folder: Path) -> None:
+    clean_scratch(folder)
 
 
 def _alive(pid: int) -> bool:
