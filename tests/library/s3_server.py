@@ -77,6 +77,11 @@ class Bucket:
         pages = self.client().get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
         return [item["Key"].removeprefix("studio/") for page in pages for item in page.get("Contents", ())]
 
+    def written(self, prefix: str) -> dict[str, Any]:
+        """When the objects were written whose names begin so."""
+        answer = self.client().list_objects_v2(Bucket=self.name, Prefix=f"studio/{prefix}")
+        return {item["Key"]: item["LastModified"] for item in answer.get("Contents", ())}
+
     def read(self, key: str) -> bytes:
         data: bytes = self.client().get_object(Bucket=self.name, Key=f"studio/{key}")["Body"].read()
         return data

@@ -21,6 +21,7 @@ from test_faults import plugin
 from test_kill import RECIPE, _state
 
 from audiolab.audio import write_audio
+from audiolab.errors import RunError
 from audiolab.library import Library
 from audiolab.runs import process
 from audiolab.runs.cluster import connect
@@ -98,13 +99,21 @@ def elsewhere(s3: Any, tmp_path: Path) -> Iterator[tuple[str, Path]]:
             _end(process_)
 
 
-def test_a_real_run_over_s3_on_workers_that_do_not_see_the_folder(elsewhere, s3, tmp_path, client, monkeypatch):
-    address, libraries = elsewhere
-    song = write_audio(tmp_path / "song.flac", render_song(bars=6, name="song").mix)
-    recipe = tmp_path / "sturdy.yaml"
+@pytest.fixture(scope="module")
+def calm(tmp_path_factory: pytest.TempPathFactory, client: Any) -> tuple[Path, Path, dict[str, Any]]:
+    """A song, a recipe, and the state that an undisturbed run leaves in a library's folder."""
+    folder = tmp_path_factory.mktemp("calm")
+    song = write_audio(folder / "song.flac", render_song(bars=6, name="song").mix)
+    recipe = folder / "sturdy.yaml"
     recipe.write_text(RECIPE)
-    with Library(tmp_path / "calm") as library:
+    with Library(folder / "lib") as library:
         assert process(library.add(song, "song"), recipe, client=client).wait(200).status == "done"
+    return song, recipe, _state(folder / "lib")
+
+
+def test_a_real_run_over_s3_on_workers_that_do_not_see_the_folder(elsewhere, s3, tmp_path, calm):
+    address, libraries = elsewhere
+    song, recipe, wanted = calm
     far = connect(address)
     try:
         far.wait_for_workers(2, timeout=60)
@@ -114,18 +123,53 @@ def test_a_real_run_over_s3_on_workers_that_do_not_see_the_folder(elsewhere, s3,
             assert library.fsck(deep=True).clean
             assert not [path for path in (library.path / "media").rglob("*") if path.is_file()]
             assert {name.partition("/")[0] for name in s3.names()} == {"media", "records", "library.json"}
-        assert _state(libraries / "lib") == _state(tmp_path / "calm"), "equal bytes, equal rows"
+        assert _state(libraries / "lib") == wanted, "equal bytes, equal rows"
         assert (tmp_path / "far" / "cache").is_dir(), "the workers keep copies of their own"
         # Nothing that was written down holds a key.
         for path in [*libraries.rglob("*"), tmp_path / "log"]:
             assert not path.is_file() or KEYS["AWS_SECRET_ACCESS_KEY"].encode() not in path.read_bytes(), path
-        with Library(libraries / "in a folder") as library:
-            from audiolab.errors import RunError
-
-            with pytest.raises(RunError, match=r"do not find the library's folder .*AUDIOLAB_MEDIA"):
-                process(library.add(song, "song"), recipe, client=far)
+        with (
+            Library(libraries / "in a folder") as library,
+            pytest.raises(RunError, match=r"do not find the library's folder .*AUDIOLAB_MEDIA"),
+        ):
+            process(library.add(song, "song"), recipe, client=far)
     finally:
         far.close()
+
+
+def test_a_killed_driver_and_its_workers_work_over_s3(elsewhere, s3, calm):
+    """What the workers finish after the driver was killed is found by the next one."""
+    address, libraries = elsewhere
+    song, recipe, wanted = calm
+    folder = libraries / "lib"
+    Library(folder, media=s3.url).close()
+    environment = {**os.environ, "AUDIOLAB_SCHEDULER": address}
+
+    def cli(*arguments: str | Path) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "audiolab.cli", *map(str, arguments)]
+        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    driver = cli("run", song, "--recipe", recipe, "--library", folder, "--no-report", "--no-export")
+    until = time.monotonic() + 120
+    while not s3.written("records/"):
+        assert driver.poll() is None, driver.communicate()[0]
+        assert time.monotonic() < until
+        time.sleep(0.2)
+    driver.kill()
+    driver.communicate()
+    with Library(folder) as library:
+        (run,) = library.run_rows()
+    before = s3.written("records/")
+    again = cli("runs", "resume", run.id, "--library", folder)
+    output = again.communicate(timeout=300)[0]
+    assert again.returncode == 0, output
+    assert _state(folder) == wanted
+    after = s3.written("records/")
+    assert len(after) > len(before) > 0
+    assert {name: after[name] for name in before} == before, "nothing that was finished was done again"
+    with Library(folder) as library:
+        assert library.fsck(deep=True).clean
+    assert {name.partition("/")[0] for name in s3.names()} == {"media", "records", "library.json"}
 
 
 @pytest.fixture
