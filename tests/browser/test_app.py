@@ -96,6 +96,7 @@ def test_a_folder_is_dropped_into_a_library(lab, tmp_path):
 def test_files_are_chosen_by_keyboard_and_known_again(lab, tmp_path):
     pack = _sounds(tmp_path)
     page = lab.open([LIBRARY, "up = al.Uploader(al.Library('data/other')); up"])
+    page.on("filechooser", lambda _: None)  # the browser is told to hand choosers over, well before the first opens
     page.locator(".al-uploader-call").click()
     page.wait_for_function("() => document.activeElement.matches('.al-uploader')")
     with page.expect_file_chooser() as chosen:

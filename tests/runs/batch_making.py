@@ -27,11 +27,19 @@ def write_notebook(path: Path, parameters: str, *cells: str) -> Path:
     return path
 
 
+# Tests may be a shell's background job, which ignores SIGINT and hands that down.
+_HEARING = """
+import runpy, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+runpy.run_module("audiolab.cli", run_name="__main__")
+"""
+
+
 def start_batch(*arguments: str, home: Path) -> subprocess.Popen[str]:
     """Start `audiolab batch` as a process of its own."""
     environment = {**os.environ, "AUDIOLAB_HOME": str(home), "PYTHONPATH": str(SRC)}
     return subprocess.Popen(
-        [sys.executable, "-m", "audiolab.cli", "batch", *arguments],
+        [sys.executable, "-c", _HEARING, "batch", *arguments],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -42,8 +42,8 @@ def songs(tmp_path_factory, short_song):
     return folder
 
 
-def _done(name: str, to: Path, **parameters: object):
-    run = batch(name, parameters, to=to)
+def _done(name: str, place: Path, **parameters: object):
+    run = batch(name, parameters, to=place)
     assert run.status == "done", run.error
     return run
 

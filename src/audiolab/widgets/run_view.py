@@ -130,7 +130,8 @@ class RunView(LabWidget):
 
     def close(self) -> None:
         """Stop looking and close the widget; the run goes on."""
-        self._closed.set()
+        if "_closed" in vars(self):  # ipywidgets closes what was never made whole, too
+            self._closed.set()
         super().close()
 
     # ---- what the page asks ----------------------------------------------------------------------

@@ -108,9 +108,27 @@ def _song(song: Sound) -> Stack:
         *_there(view_of(song)),
         *(_there(make("mix", song)) or [stems_section(song)]),
         *(_there(samples) or [samples_section(song)]),
-        midi_section(song),
+        _notes(song) or midi_section(song),
     ]
-    return Stack([*parts, lyrics_section(song)] if song.lyrics else parts)
+    return Stack([*parts, *_there(_words(song))])
+
+
+def _notes(song: Sound) -> Any | None:
+    from audiolab.widgets.pianoroll import PianoRoll
+
+    try:
+        return PianoRoll(song)
+    except AudiolabError:  # nothing was transcribed yet
+        return None
+
+
+def _words(song: Sound) -> Any | None:
+    from audiolab.widgets.lyrics_view import LyricsView
+
+    try:
+        return LyricsView(song)
+    except AudiolabError:
+        return lyrics_section(song) if song.lyrics else None
 
 
 def make(door: str, *args: Any, **options: Any) -> Any | None:

@@ -234,7 +234,8 @@ class Uploader(LabWidget):
 
     def close(self) -> None:
         """Stop what is under way and close the widget."""
-        self.cancel()
+        if "_batches" in vars(self):  # ipywidgets closes what was never made whole, too
+            self.cancel()
         super().close()
 
     def wait(self, timeout: float | None = None) -> AddReport:

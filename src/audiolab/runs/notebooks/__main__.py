@@ -23,6 +23,8 @@ def main() -> int:
         with contextlib.suppress(OSError):  # nobody may be listening any more
             print(line, file=sys.stderr, flush=True)
 
+    # A shell's background jobs are born deaf to SIGINT, and so are their children: this one could not be stopped.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Thread(target=watch, daemon=True).start()
     try:
         return 0 if go_on(sys.argv[1], mlflow=False, tell=say).status == "done" else 1

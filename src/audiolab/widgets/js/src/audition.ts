@@ -133,7 +133,7 @@ export class Auditioner {
     this.now?.pause();
     transport.load(new HeldSource(heard, this.rpc), this.gain(heard));
     this.now = transport;
-    await transport.play();
+    void transport.play(); // it says itself what fails; a device that opens late must not bring old answers late
     return heard;
   }
 
