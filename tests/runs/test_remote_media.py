@@ -28,9 +28,10 @@ from audiolab.synth import noise
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "library"))
 from flaky_proxy import flaky
+from postgres import database, postgres_url
 from s3_server import s3, s3_endpoint
 
-__all__ = ["s3", "s3_endpoint"]
+__all__ = ["postgres_url", "s3", "s3_endpoint"]
 pytestmark = pytest.mark.usefixtures("pretend")
 ALL = {
     "name": "all",
@@ -217,6 +218,44 @@ class TestWhereTheFilesAre:
         Library(tmp_path / "one", media=url).close()
         with pytest.raises(CatalogError, match="holds the media of another library"):
             Library(tmp_path / "two", media=url)
+        assert not (tmp_path / "two").exists(), "nothing was made"
+
+    def test_a_store_that_does_not_answer_leaves_nothing_behind(self, tmp_path, s3, monkeypatch):
+        monkeypatch.setenv("AUDIOLAB_MEDIA_PATIENCE", "0")
+        get_settings.cache_clear()
+        with pytest.raises(CatalogError, match="does the bucket exist"):
+            Library(tmp_path / "lib", media="s3://no-such-bucket/x")
+        monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+        with pytest.raises(CatalogError, match="did not answer as it should"):
+            Library(tmp_path / "lib", media=s3.url)
+        assert not (tmp_path / "lib").exists()
+
+    @pytest.mark.slow
+    def test_another_host_with_an_empty_folder_and_the_same_database(
+        self, tmp_path, url, client, postgres_url, monkeypatch
+    ):
+        song_file = write_audio(tmp_path / "song.wav", noise(0.5, 8000, seed=1))
+        with database(postgres_url) as catalog, database(postgres_url) as moved:
+            monkeypatch.setenv("AUDIOLAB_DATABASE", catalog)
+            get_settings.cache_clear()
+            with Library(tmp_path / "one", database=catalog, media=url) as library:
+                process(library.add(song_file, "song"), ALL, client=client).wait(60)
+                state = _state(library)
+                library.backup(tmp_path / "backup")
+            before = dict(pretend_stages.CALLS)
+            with Library(tmp_path / "two", database=catalog) as library:
+                assert library.media_url == url, "the catalog knows"
+                assert _state(library) == state
+                report = process(library.query("kind:song")[0], ALL, client=client).wait(60)
+                assert set(report.counts) == {"reused", "skipped"}
+                assert library.fsck(deep=True).clean
+            assert dict(pretend_stages.CALLS) == before
+            load_backup(tmp_path / "backup", tmp_path / "inside", database=moved)
+            with Library(tmp_path / "inside", database=moved) as library:
+                assert library.media_url is None
+                assert _state(library) == state
+            with pytest.raises(CatalogError, match="has its files in a folder"):
+                Library(tmp_path / "three", database=moved, media=f"{url}2")
 
     def test_a_library_with_its_files_inside_keeps_to_that(self, tmp_path, url, monkeypatch):
         Library(tmp_path / "home" / "lib").close()

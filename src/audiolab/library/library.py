@@ -30,7 +30,7 @@ from audiolab.library.handwork import Handwork
 from audiolab.library.journal import Journal
 from audiolab.library.lookups import Lookups
 from audiolab.library.media import FileMediaStore, MediaStore
-from audiolab.library.mediaplace import chosen_media, mark_media
+from audiolab.library.mediaplace import chosen_media, mark_media, prepare_media, settle_media
 from audiolab.library.models import ResultRow, RunRow, SoundRow
 from audiolab.library.ops import one_action
 from audiolab.library.places import DATABASE, chosen_database, identify, refuse_bad_place
@@ -107,6 +107,8 @@ class Library(Lookups, Asking, Edits, Handwork, Journal, Folders, Caring):
             url = chosen_database(self.path, database)
             media_url = chosen_media(self.path, media)
             refuse_bad_place(self.path, catalog_inside=url is None)
+            if media_url is not None:
+                prepare_media(self.path, media_url, catalog_inside=url is None, files=files)
             for name in ("media", "records", "tmp", "cache"):
                 (self.path / name).mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -115,6 +117,7 @@ class Library(Lookups, Asking, Edits, Handwork, Journal, Folders, Caring):
         self.media: MediaStore = FileMediaStore(self.path / "media")
         self.store = Store(self.path / DATABASE if url is None else url, before_commit=refresh_touched)
         self.id = identify(self.store, self.path)
+        media_url = settle_media(self.store, media_url)
         ensure(self.store)
         self.places = Places(self.path)
         self.files: FilesMode = files_mode(self.store, files)
@@ -134,10 +137,6 @@ class Library(Lookups, Asking, Edits, Handwork, Journal, Folders, Caring):
     # ---- opening and closing -------------------------------------------------------------------
 
     def _open_remote(self, url: str) -> None:
-        if self.files == "reference":
-            raise ParameterError(
-                "files='reference' leaves files where only this host sees them; with a media URL they are copied there"
-            )
         folder = RemoteFolder(url)
         self.remote = RemoteRecords(folder)
         self.remote.identify(self.id)

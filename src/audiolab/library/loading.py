@@ -27,7 +27,7 @@ from audiolab.library.copying import copy_catalog
 from audiolab.library.fsck import FsckReport
 from audiolab.library.library import Library
 from audiolab.library.media import clean_suffix
-from audiolab.library.mediaplace import mark_media
+from audiolab.library.mediaplace import mark_media, note_media
 from audiolab.library.places import DATABASE, refuse_bad_place
 from audiolab.library.records import Record, record_path
 from audiolab.library.remote import RemoteFolder
@@ -118,7 +118,7 @@ def load_backup(
         if media is not None:
             _move_media(part, media, manifest)
         if database is not None:
-            _move_catalog(part / DATABASE, database)
+            _move_catalog(part / DATABASE, database, media)
         os.sync()
         if to.is_dir():
             to.rmdir()
@@ -303,9 +303,10 @@ def _move_media(part: Path, url: str, manifest: Manifest) -> None:
     mark_media(part, folder.url)
 
 
-def _move_catalog(file: Path, database: str) -> None:
+def _move_catalog(file: Path, database: str, media: str | None) -> None:
     source = Store(file)
     try:
+        note_media(source, media)
         target = Store(database)
         try:
             copy_catalog(source, target)

@@ -107,6 +107,10 @@ class RemoteRecords:
 
     # ---- whose they are ----------------------------------------------------------------------------
 
+    def taken(self) -> bool:
+        """Say whether some library has its files here."""
+        return self.remote.exists(_ID)
+
     def identify(self, identity: str) -> None:
         """Make sure that these are the files of this library, or nobody's yet.
 
