@@ -227,7 +227,11 @@ def test_the_whole_workbench_in_voila(voila, chromium, tmp_path):
     page.wait_for_selector(".al-browser .al-body[data-ready], .al-browser [role=row]", timeout=60_000)
     _shot(page, "app-browse")
     tab("Map")
-    page.wait_for_timeout(1500)
+    page.wait_for_selector(".al-map_player .al-body[data-ready]", timeout=120_000)
+    page.locator(".al-map_player").focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("() => /@|one/.test(document.querySelector('.al-map-now').textContent)")
+    assert page.locator(".jupyter-widget-tab canvas:visible").count() >= 1
     _shot(page, "app-map")
     tab("Export")
     page.locator("button:visible", has_text="Make the zip").click()

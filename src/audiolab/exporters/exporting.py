@@ -39,13 +39,20 @@ class ExportReport:
     seconds: float = 0.0
 
     def __str__(self) -> str:
-        what = ", ".join(f"{count} {kind}" for kind, count in self.counts.items())
+        what = ", ".join(_counted(count, kind) for kind, count in self.counts.items())
         return "\n".join([f"{what} in {self.path}", *self.notes])
 
     def _repr_html_(self) -> str:
         from html import escape
 
         return "<br>".join(escape(line) for line in str(self).splitlines())
+
+
+def _counted(count: int, kind: str) -> str:
+    one, many = {"midi": ("MIDI file", "MIDI files"), "lyrics": ("file of lyrics", "files of lyrics")}.get(
+        kind, (kind, f"{kind}s")
+    )
+    return f"{count} {one if count == 1 else many}"
 
 
 def no_progress(done: float, total: float) -> None:

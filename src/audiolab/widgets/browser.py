@@ -20,7 +20,7 @@ from audiolab.library.models import SoundRow
 from audiolab.widgets.base import Reply, request
 from audiolab.widgets.browser_edits import BrowserEdits
 from audiolab.widgets.browser_rows import PAGE, Listing, known_labels, query_listing
-from audiolab.widgets.browser_sound import hear, thumbnail, thumbnails_png
+from audiolab.widgets.browser_sound import hear_many, thumbnail, thumbnails_png
 from audiolab.widgets.browser_tagging import BrowserTagging
 from audiolab.widgets.html import Html, image, table
 from audiolab.widgets.preview import audio_player
@@ -208,25 +208,7 @@ class SampleBrowser(BrowserEdits, BrowserTagging):
     @request
     def hear(self, ids: Sequence[str]) -> Reply:
         """Give samples and levels of a few sounds; of a long one its beginning, the rest through `audio`."""
-        told: list[dict[str, Any]] = []
-        buffers: list[bytes] = []
-        for sound_id in ids[:16]:
-            try:
-                sound = self.library.sound(sound_id)
-                heard = hear(sound.source())
-                offered = None if heard.whole else self._offer_rest(sound)
-            except AudiolabError as error:
-                told.append({"id": sound_id, "error": str(error)})
-                continue
-            told.append(
-                {
-                    "id": sound_id, "sample_rate": heard.sample_rate, "channels": heard.samples.shape[0],
-                    "frames": heard.frames, "sent": heard.samples.shape[1], "level": heard.level.to_dict(),
-                    "offered": offered, "at": len(buffers),
-                }
-            )  # fmt: skip
-            buffers.append(heard.samples.tobytes())
-        return {"sounds": told}, buffers
+        return hear_many(ids, self.library.sound, self._offer_rest)
 
     def _offer_rest(self, sound: Sound) -> dict[str, Any]:
         """Offer a long sound; those before it are closed but for the last few."""

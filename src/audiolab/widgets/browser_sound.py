@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiolab.audio import Block, BlockSource, LoudnessMeter, amplitude_to_db
+from audiolab.errors import AudiolabError
 from audiolab.library import Sound
 from audiolab.widgets.outlines import outline_of, rough_outline
 
-__all__ = ["TARGET", "THUMB", "WHOLE", "Heard", "Level", "hear", "level_of", "thumbnail", "thumbnails_png"]
+__all__ = ["TARGET", "THUMB", "WHOLE", "Heard", "Level", "hear", "hear_many", "level_of", "thumbnail", "thumbnails_png"]
 
 WHOLE = 20.0
 """Seconds up to which a sound is sent whole; of a longer one the page gets the beginning and streams the rest."""
@@ -26,6 +27,7 @@ THUMB = 96
 """Columns of a thumbnail."""
 _BLOCK = 0.4
 """Seconds of one gating block of BS.1770: shorter sounds are measured by their RMS."""
+_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,46 @@ def hear(source: BlockSource) -> Heard:
     samples = np.concatenate(blocks, axis=1) if blocks else np.zeros((source.channels, 0), np.float32)
     level = level_of(samples, rate, whole=stop == frames)
     return Heard(np.ascontiguousarray(samples[:2], np.float32), rate, frames, level)
+
+
+def hear_many(
+    names: Sequence[str], find: Callable[[str], Sound], offer: Callable[[Sound], dict[str, Any]]
+) -> tuple[dict[str, Any], list[bytes]]:
+    """Answer a page that wants to hear some sounds: samples and levels, of 16 at most.
+
+    Parameters
+    ----------
+    names : sequence of str
+        What the page calls them.
+    find : callable
+        Gives the sound of a name; what it raises is that sound's error.
+    offer : callable
+        Offers the rest of a long sound.
+
+    Returns
+    -------
+    dict, list of bytes
+        `sounds`, each with `at`, the number of its buffer; the buffers hold float32, channel after channel.
+    """
+    told: list[dict[str, Any]] = []
+    buffers: list[bytes] = []
+    for name in names[:_AT_ONCE]:
+        try:
+            sound = find(name)
+            heard = hear(sound.source())
+            offered = None if heard.whole else offer(sound)
+        except AudiolabError as error:
+            told.append({"id": name, "error": str(error)})
+            continue
+        told.append(
+            {
+                "id": name, "sample_rate": heard.sample_rate, "channels": heard.samples.shape[0],
+                "frames": heard.frames, "sent": heard.samples.shape[1], "level": heard.level.to_dict(),
+                "offered": offered, "at": len(buffers),
+            }
+        )  # fmt: skip
+        buffers.append(heard.samples.tobytes())
+    return {"sounds": told}, buffers
 
 
 def level_of(samples: Block, rate: int, *, whole: bool = True) -> Level:

@@ -216,9 +216,10 @@ class LaterPanel(Panel):
             self.attempt(self.widget.refresh)
 
     def _fill(self) -> None:
+        self.say("opening …")  # a map may take some seconds
         made = self._make()
+        self.say("" if made is not None else self._empty)
         if made is None:
-            self.say(self._empty)
             return
         self.widget = made
         self.box.children = [made, self.said]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 import numpy as np
@@ -19,20 +18,14 @@ from audiolab.library.collections import Collection
 from audiolab.library.derived import chunks
 from audiolab.library.models import SoundRow
 from audiolab.runs.mapping import SoundMap, place_on_map
-from audiolab.widgets.base import Reply, request
-from audiolab.widgets.browser_sound import hear
-from audiolab.widgets.drawings import svg_image
-from audiolab.widgets.html import Html, table
-from audiolab.widgets.map_groups import SCALE, Groups, group, map_svg
-from audiolab.widgets.sounding import SoundingWidget
+from audiolab.widgets.map_groups import SCALE, Groups, group
+from audiolab.widgets.map_player import COLORS, MapPlayer
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["MapPlayer", "SampleMap", "sound_map"]
+__all__ = ["SampleMap", "sound_map"]
 
-_COLORS = ("label", "song", "confidence")
-_LISTED = 200
 _HEIGHT = 480
 
 
@@ -89,11 +82,11 @@ class SampleMap(ipywidgets.HBox):  # type: ignore[misc]
 
     selection = traitlets.List(traitlets.Unicode())
     current = traitlets.Unicode("")
-    color_by = traitlets.Enum(_COLORS, "label")
+    color_by = traitlets.Enum(COLORS, "label")
 
     def __init__(self, library: Library, query: str = "", *, color_by: str = "label") -> None:
-        if color_by not in _COLORS:
-            raise ParameterError(f"the colours say one of {', '.join(_COLORS)}, not {color_by!r}")
+        if color_by not in COLORS:
+            raise ParameterError(f"the colours say one of {', '.join(COLORS)}, not {color_by!r}")
         jscatter = _jscatter()
         self.library, self.query = library, query
         placed = place_on_map(library)
@@ -101,12 +94,12 @@ class SampleMap(ipywidgets.HBox):  # type: ignore[misc]
         self.ids = [placed.ids[row] for row in rows]
         self.places = placed.places[rows]
         self.about = placed.about
-        self._place = {sound_id: index for index, sound_id in enumerate(self.ids)}
-        self._facts = _facts(library, self.ids)
+        self.place_of = {sound_id: index for index, sound_id in enumerate(self.ids)}
+        self.facts = _facts(library, self.ids)
         self._quiet = False
         groups = {name: self._groups(name) for name in ("label", "song")}
         self.scatter = self._plot(jscatter, groups)
-        self._by_value = groups
+        self.by_value = groups
         self.player = MapPlayer(self)
         super().__init__([self.scatter.widget.show(), self.player])
         self.scatter.widget.layout = ipywidgets.Layout(width="62%", min_width="300px")
@@ -166,7 +159,7 @@ class SampleMap(ipywidgets.HBox):  # type: ignore[misc]
     # ---- points and colours --------------------------------------------------------------------
 
     def _groups(self, name: str) -> Groups:
-        values = [str(facts[name] or "") for facts in self._facts]
+        values = [str(facts[name] or "") for facts in self.facts]
         return group(values, nothing="no label" if name == "label" else "no song")
 
     def _plot(self, jscatter: Any, groups: dict[str, Groups]) -> Any:
@@ -177,7 +170,7 @@ class SampleMap(ipywidgets.HBox):  # type: ignore[misc]
         for name, found in groups.items():
             codes = [f"g{number:02}" for number in range(len(found.names))]
             columns[name] = pd.Categorical([codes[number] for number in found.of], categories=codes)
-        columns["confidence"] = np.array([facts["confidence"] or 0.0 for facts in self._facts], np.float32)
+        columns["confidence"] = np.array([facts["confidence"] or 0.0 for facts in self.facts], np.float32)
         size = int(np.clip(90 / max(len(self.ids), 1) ** 0.35, 3, 8))
         middle, reach = _frame(self.places)
         plot = jscatter.Scatter(data=pd.DataFrame(columns), x="x", y="y", height=_HEIGHT)
@@ -195,7 +188,7 @@ class SampleMap(ipywidgets.HBox):  # type: ignore[misc]
     @property
     def groups(self) -> Groups | None:
         """The groups that the colours show; None for a scale."""
-        return self._by_value.get(self.color_by)
+        return self.by_value.get(self.color_by)
 
     def _recolor(self, *_: Any) -> None:
         groups = self.groups
@@ -226,9 +219,9 @@ class SampleMap(ipywidgets.HBox):  # type: ignore[misc]
         """Show on the plot what Python chose."""
         if self._quiet:
             return
-        unknown = [sound_id for sound_id in change["new"] if sound_id not in self._place]
+        unknown = [sound_id for sound_id in change["new"] if sound_id not in self.place_of]
         if unknown:
-            self._set([sound_id for sound_id in change["new"] if sound_id in self._place])
+            self._set([sound_id for sound_id in change["new"] if sound_id in self.place_of])
             raise ParameterError(f"{len(unknown)} of these sounds are not on this map, such as {unknown[0][:12]}")
         self.show_on_plot()
         self.player.show_selection()
@@ -237,7 +230,7 @@ class SampleMap(ipywidgets.HBox):  # type: ignore[misc]
         """Mark what is chosen on the plot."""
         self._quiet = True
         try:
-            self.scatter.selection([self._place[sound_id] for sound_id in self.selection])
+            self.scatter.selection([self.place_of[sound_id] for sound_id in self.selection])
         finally:
             self._quiet = False
 
@@ -247,144 +240,6 @@ class SampleMap(ipywidgets.HBox):  # type: ignore[misc]
         if groups is None or not 0 <= number < len(groups.names):
             raise ParameterError("there is no such group in the legend")
         self.selection = [self.ids[row] for row in np.flatnonzero(groups.of == number)]
-
-
-class MapPlayer(SoundingWidget):
-    """The panel beside the map: what sounds, the legend, what is chosen. It takes the arrow keys.
-
-    Attributes
-    ----------
-    color_by : str
-        As on the map.
-    hover : bool
-        Whether a sound is heard when the pointer is over it.
-    """
-
-    view: ClassVar[str] = "map_player"
-    _scatter = traitlets.Unicode().tag(sync=True)
-    _count = traitlets.Int().tag(sync=True)
-    _legend = traitlets.List(traitlets.Dict()).tag(sync=True)
-    _scale = traitlets.List(traitlets.Unicode()).tag(sync=True)
-    color_by = traitlets.Enum(_COLORS, "label").tag(sync=True)
-    hover = traitlets.Bool(True).tag(sync=True)
-    matched = traitlets.Bool(False).tag(sync=True)
-
-    def __init__(self, owner: SampleMap) -> None:
-        super().__init__(_scatter=owner.scatter.widget.model_id, _count=len(owner.ids))
-        self.map = owner
-        traitlets.link((owner, "color_by"), (self, "color_by"))
-
-    # ---- for the map ---------------------------------------------------------------------------
-
-    def show_colors(self) -> None:
-        """Show what the colours say."""
-        groups = self.map.groups
-        self._legend = [] if groups is None else groups.legend
-        self._scale = list(SCALE) if groups is None else []
-
-    def show_selection(self) -> None:
-        """Tell the views that something else is chosen."""
-        self.tell("selection", **self._chosen())
-
-    def _chosen(self) -> dict[str, Any]:
-        ids = self.map.selection
-        rows = [{"index": self.map._place[i], **self.map._facts[self.map._place[i]]} for i in ids[:_LISTED]]
-        return {"count": len(ids), "rows": rows}
-
-    # ---- for the page --------------------------------------------------------------------------
-
-    @request
-    def places(self) -> Reply:
-        """Give all coordinates as float32."""
-        places = np.ascontiguousarray(self.map.places, "<f4")
-        return {"count": len(places)}, [places.tobytes()]
-
-    @request
-    def selected(self) -> Reply:
-        """Give what is chosen: how many, and the first of them."""
-        return self._chosen()
-
-    @request
-    def facts(self, index: int) -> Reply:
-        """Say what a point is; it is the current one from now on."""
-        self._check(index)
-        self.map.current = self.map.ids[index]
-        return {"index": index, **self.map._facts[index]}
-
-    @request
-    def hear(self, ids: Sequence[str]) -> Reply:
-        """Give samples and levels of a few points, by their number; see `SampleBrowser.hear`."""
-        told: list[dict[str, Any]] = []
-        buffers: list[bytes] = []
-        for name in ids[:16]:
-            self._check(int(name))
-            sound = self.map.library.sound(self.map.ids[int(name)])
-            heard = hear(sound.source())
-            offered = None if heard.whole else self.offer(sound)
-            told.append(
-                {
-                    "id": name, "sample_rate": heard.sample_rate, "channels": heard.samples.shape[0],
-                    "frames": heard.frames, "sent": heard.samples.shape[1], "level": heard.level.to_dict(),
-                    "offered": offered, "at": len(buffers),
-                }
-            )  # fmt: skip
-            buffers.append(heard.samples.tobytes())
-        return {"sounds": told}, buffers
-
-    @request
-    def choose(self, indexes: Sequence[int], add: bool = False) -> Reply:
-        """Choose points, in the place of others or besides them; one that is chosen already is no longer then."""
-        for index in indexes:
-            self._check(index)
-        ids = [self.map.ids[index] for index in indexes]
-        before = self.map.selection if add else []
-        self.map.selection = [i for i in before if i not in ids] + [i for i in ids if i not in before]
-        return {"count": len(self.map.selection)}
-
-    @request
-    def choose_group(self, number: int) -> Reply:
-        """Choose all of a group of the legend."""
-        self.map.choose_group(number)
-        return {"count": len(self.map.selection)}
-
-    @request
-    def collections(self) -> Reply:
-        """Give the names of the collections that sounds can be added to."""
-        library = self.map.library
-        return {"names": [name for name in library.collections if library.collection(name).query is None]}
-
-    @request
-    def collect(self, name: str) -> Reply:
-        """Add what is chosen to a collection."""
-        if not name.strip():
-            raise ParameterError("give the collection a name")
-        made = self.map.collect(name)
-        return {"name": made.name, "count": len(made)}
-
-    def _check(self, index: int) -> None:
-        if not 0 <= index < len(self.map.ids):
-            raise ParameterError(f"the map has no point {index}")
-
-    # ---- without a kernel ----------------------------------------------------------------------
-
-    def _name(self) -> str:
-        return f"map of {len(self.map.ids)} sounds"
-
-    def _standing(self) -> Html:
-        groups = self.map.groups or self.map._by_value["label"]
-        picture, drawn = map_svg(self.map.places, groups)
-        some = f", {drawn} of them drawn" if drawn < len(self.map.ids) else ""
-        head = f"<p><b>{len(self.map.ids)} sounds</b> by {escape(str(self.map.about.get('method')))}{some}</p>"
-        rows = [
-            (Html(f'<span style="color:{color}">&#9679;</span>'), name[:80], count)
-            for name, color, count in zip(groups.names, groups.colors, groups.counts, strict=True)
-        ]
-        chosen = self._chosen()
-        listed = ""
-        if chosen["count"]:
-            found = [(row["name"], row["label"], row["confidence"], row["song"]) for row in chosen["rows"][:25]]
-            listed = f"<p>{chosen['count']} chosen</p>" + table(("name", "label", "confidence", "song"), found)
-        return Html(head + svg_image(picture, self._name()) + table(("", "group", "sounds"), rows) + listed)
 
 
 def _frame(places: NDArray[np.float32]) -> tuple[tuple[float, float], float]:

@@ -111,7 +111,7 @@ class Workbench:
         return f"Workbench({str(self.library.path)!r})"
 
 
-_NO_BROWSER = "this version has no browser"
+_NO_BROWSER = "there is nothing to browse"
 _NO_MAP = "the map needs processed samples: process a song first (recipe full, kit or quick), then open this page again"
 
 

@@ -1,5 +1,6 @@
 import { type Edge, find, milliseconds, moved, nearestIndex, neighbour, NOTHING, regionAt, type Region, type State, told } from "./annotating";
 import { labelBar, toolBar } from "./annotator_bars";
+import { bindKeys } from "./annotator_keys";
 import { h } from "./dom";
 import { put, watch } from "./model";
 import { type Draft, RegionLayer } from "./region_layer";
@@ -47,7 +48,7 @@ export class AnnotatorView {
 
   async start(): Promise<void> {
     const { view } = this;
-    this.bindKeys();
+    bindKeys(this);
     view.signal.addEventListener("abort", () => clearTimeout(this.timer));
     view.root.append(toolBar(this), this.place, labelBar(this), this.said, this.list.element);
     view.rpc.on("state", (state) => this.take(state as State));
@@ -360,41 +361,5 @@ export class AnnotatorView {
     this.transport.seek(to / this.rate);
     this.refresh();
     this.later(() => this.changeOnsets(this.state.onsets, null, "onset moved"));
-  }
-
-  // ---- keys ------------------------------------------------------------------------------------
-
-  private bindKeys(): void {
-    const { keys, model } = this.view;
-    keys.add("Space", "play or pause the region (onsets: what follows the cursor)", () => this.toggle());
-    keys.add("k", "play or pause from the cursor", () => void this.transport.toggle());
-    keys.add("ArrowUp ArrowDown", "the region (or onset) before or after", (event) => this.step(event.key === "ArrowUp" ? -1 : 1));
-    keys.add("n", "next: the one that the model is least sure of, or the next of the list", () => void this.act("next", { by: 1 }, ""));
-    keys.add("p", "the one before", () => void this.act("next", { by: -1 }, ""));
-    keys.add("1 2 3 4 5 6 7 8 9", "label it", (event) => this.label(Number(event.key) - 1));
-    keys.add("0", "take your label away", () => this.with("unlabel", "label taken away"));
-    keys.add("Enter", "accept what the model proposes", () => this.with("accept", "accepted"));
-    keys.add("x", "reject, or no longer", () => this.reject());
-    keys.add("i", "a region begins at the cursor", () => this.mark());
-    keys.add("o", "and ends at the cursor", () => this.markEnd());
-    keys.add("[", "the region begins at the cursor", () => this.setEdge("start"));
-    keys.add("]", "the region ends at the cursor", () => this.setEdge("stop"));
-    keys.add("s", "split the region at the cursor", () => this.split());
-    keys.add("a", "mark an onset at the cursor", () => this.onsetMode && this.addOnset());
-    keys.add("Delete Backspace", "remove the region (or onset)", () => (this.onsetMode ? this.removeOnset() : this.with("remove", "region removed")));
-    keys.add("e", "choose the edge that Alt and arrows move", () => this.swapEdge());
-    keys.add("Alt+ArrowLeft Alt+ArrowRight", "move it by 1 ms", (event) => this.nudge(event.key === "ArrowLeft" ? -1 : 1));
-    keys.add("Alt+Shift+ArrowLeft Alt+Shift+ArrowRight", "move it by 10 ms", (event) => this.nudge(event.key === "ArrowLeft" ? -10 : 10));
-    keys.add("ArrowLeft ArrowRight", "move the cursor by 0.1 s", (event) => this.transport.seek(this.transport.position + (event.key === "ArrowLeft" ? -0.1 : 0.1)));
-    keys.add("Shift+ArrowLeft Shift+ArrowRight", "move the cursor by 10 ms", (event) => this.transport.seek(this.transport.position + (event.key === "ArrowLeft" ? -0.01 : 0.01)));
-    keys.add("l", "loop the region", () => this.setLoop(!this.looping));
-    keys.add("c", "snap to zero crossings, or not", () => put(model, "snap_zero", !model.get("snap_zero")));
-    keys.add("m", "regions or onsets", () => put(model, "mode", this.onsetMode ? "regions" : "onsets"));
-    keys.add("z", "undo", () => void this.act("undo", {}, "undone"));
-    keys.add("Shift+z", "redo", () => void this.act("redo", {}, "done again"));
-    keys.add("+ =", "zoom in", () => this.wave?.zoomBy(2));
-    keys.add("-", "zoom out", () => this.wave?.zoomBy(0.5));
-    keys.add("f", "zoom to the region", () => this.focus());
-    keys.add("w", "show the whole sound", () => this.wave?.zoom(0));
   }
 }

@@ -1,15 +1,14 @@
 import { Auditioner, type Heard } from "./audition";
-import { columns, type Proposal, type SoundRow } from "./browser_columns";
+import { columns, type SoundRow } from "./browser_columns";
 import { SearchBox, WordForm } from "./browser_forms";
 import { bindKeys } from "./browser_keys";
-import { Classifier } from "./classifier";
+import { Proposals } from "./browser_proposals";
+import { Thumbs } from "./browser_thumbs";
 import { button, h } from "./dom";
 import { put, watch } from "./model";
 import { Table } from "./table";
 import type { Draw, View } from "./view";
 
-const THUMBS_AT_ONCE = 6; // a key's sound never waits for many
-const MOST_THUMBS = 6000;
 const MOST_SELECTED = 5000;
 
 /** Thousands of sounds: heard by arrow keys, searched, labelled, rated, collected. */
@@ -31,19 +30,14 @@ export class Browser {
   private readonly undoButton = button("take back (Z)", "↶", () => void this.act("undo"));
   private readonly redoButton = button("do again (Shift+Z)", "↷", () => void this.act("redo"));
   private readonly matchButton = button("play all equally loud (M)", "≈ loudness", () => this.toggleMatched());
-  private readonly thumbs = new Map<string, Uint8Array>();
-  private readonly noThumb = new Set<string>();
-  private readonly proposals = new Map<string, Proposal>();
+  private readonly thumbs: Thumbs;
+  private readonly proposals: Proposals;
   private selected = new Set<string>();
   private anchor = 0;
-  private drawing = false;
-  private proposing = false;
   private playTimer: ReturnType<typeof setTimeout> | undefined;
   private selectTimer: ReturnType<typeof setTimeout> | undefined;
-  private proposeTimer: ReturnType<typeof setTimeout> | undefined;
   private before = -1;
   private played: Heard | null = null;
-  private color = "";
 
   constructor(readonly view: View) {
     const { rpc, signal } = view;
@@ -60,9 +54,11 @@ export class Browser {
       classOf: (row) => (row.gone ? "al-gone" : row.tags.includes("reject") ? "al-rejected" : ""),
       seen: (rows) => this.seen(rows),
     });
+    this.thumbs = new Thumbs(view, () => this.table.seen().filter((row) => !row.gone).map((row) => row.id), () => this.table.redraw());
+    this.proposals = new Proposals(view, this.auditioner, () => this.table.redraw(), (said) => (this.now.textContent = said));
     this.search = new SearchBox(view, (query) => this.find(query), (error) => this.showWrong(error), () => this.focus());
     this.form = new WordForm(view, () => this.focus());
-    for (const name of ["playTimer", "selectTimer", "proposeTimer"] as const) signal.addEventListener("abort", () => clearTimeout(this[name]));
+    for (const name of ["playTimer", "selectTimer"] as const) signal.addEventListener("abort", () => clearTimeout(this[name]));
   }
 
   start(): void {
@@ -113,7 +109,6 @@ export class Browser {
 
   async refresh(): Promise<void> {
     this.thumbs.clear();
-    this.noThumb.clear();
     this.auditioner.cache.clear();
     await this.view.attempt(() => this.view.rpc.ask("refresh"));
   }
@@ -321,54 +316,22 @@ export class Browser {
   // ---- proposals -----------------------------------------------------------------------------
 
   /** Let the classifier say what the targets are. */
-  propose(ids = this.targets()): Promise<void> {
-    return this.proposing ? Promise.resolve() : this.proposeNow(ids);
-  }
-
-  private async proposeNow(ids: string[]): Promise<void> {
-    this.proposing = true;
-    await this.view.attempt(async () => {
-      if (this.view.model.get("tagger") === "browser") await this.proposeHere(ids);
-      else {
-        const { proposals } = await this.view.rpc.ask<{ proposals: (Proposal & { error?: string })[] }>("propose", { ids });
-        for (const proposal of proposals) this.put(proposal);
-      }
-    });
-    this.proposing = false;
-  }
-
-  private async proposeHere(ids: string[]): Promise<void> {
-    if (!Classifier.ready) this.now.textContent = "fetching the classifier (once for this page) …";
-    const classifier = await Classifier.load(this.view.rpc);
-    for (const id of ids) {
-      if (this.view.signal.aborted) return;
-      this.put(await classifier.classify(await this.auditioner.bring(id)));
-      await new Promise((resolve) => setTimeout(resolve)); // keys come before the next one
-    }
-    this.now.textContent = `${ids.length === 1 ? "1 proposal" : `${ids.length} proposals`} computed in this page; Y accepts`;
-  }
-
-  private put(proposal: Proposal & { error?: string }): void {
-    if (proposal.error) {
-      this.view.fail(proposal.error);
-      return;
-    }
-    this.proposals.set(proposal.id, proposal);
-    this.table.redraw();
+  propose(): Promise<void> {
+    return this.proposals.ask(this.targets());
   }
 
   /** Let what is proposed for the targets be what a person says. */
   accept(): void {
     const labels: Record<string, string> = {};
     for (const id of this.targets()) {
-      const proposal = this.proposals.get(id);
+      const proposal = this.proposals.of(id);
       if (proposal && proposal.label !== "unknown") labels[id] = proposal.label;
     }
     if (!Object.keys(labels).length) {
       this.now.textContent = "nothing is proposed for these sounds (G proposes)";
       return;
     }
-    for (const id of Object.keys(labels)) this.proposals.delete(id);
+    for (const id of Object.keys(labels)) this.proposals.forget(id);
     void this.act("accept", { labels });
   }
 
@@ -376,49 +339,18 @@ export class Browser {
 
   private columns(like: boolean) {
     return columns({
-      thumb: (id) => this.thumbs.get(id),
-      proposal: (id) => this.proposals.get(id),
-      waveColor: () => this.color || (this.color = getComputedStyle(this.view.root).getPropertyValue("--al-wave").trim() || "#3b82b8"),
+      thumb: (id) => this.thumbs.of(id),
+      proposal: (id) => this.proposals.of(id),
+      waveColor: () => this.thumbs.color,
       favour: (row) => void this.act("favour", { ids: [row.id], on: !row.favourite }),
       rate: (row, stars) => void this.act("rate", { ids: [row.id], stars }),
     }, like);
   }
 
   private seen(rows: SoundRow[]): void {
-    if (!this.drawing) void this.drawThumbs();
+    void this.thumbs.draw();
     if (this.table.active < 0) this.auditioner.prefetch(rows.slice(0, 2).filter((row) => !row.gone).map((row) => row.id));
-    if (this.view.model.get("tagger") !== "browser") return;
-    clearTimeout(this.proposeTimer);
-    this.proposeTimer = setTimeout(() => {
-      const bare = this.table.seen().filter((row) => !row.gone && !row.label && !this.proposals.has(row.id));
-      if (bare.length) void this.propose(bare.map((row) => row.id));
-    }, 400);
-  }
-
-  /** Fetch waveforms of what is seen, until all are here. */
-  private async drawThumbs(): Promise<void> {
-    this.drawing = true;
-    try {
-      await new Promise((resolve) => setTimeout(resolve, 30)); // scrolling by is not looking
-      while (!this.view.signal.aborted) {
-        const lacking = this.table.seen().filter((row) => !row.gone && !this.thumbs.has(row.id) && !this.noThumb.has(row.id));
-        const ids = lacking.slice(0, THUMBS_AT_ONCE).map((row) => row.id);
-        if (!ids.length) break;
-        const { result, buffers } = await this.view.rpc.call<{ ids: string[] }>("thumbs", { ids });
-        result.ids.forEach((id, i) => this.thumbs.set(id, new Uint8Array(buffers[i].buffer, buffers[i].byteOffset, buffers[i].byteLength).slice()));
-        for (const id of ids) if (!this.thumbs.has(id)) this.noThumb.add(id);
-        for (const id of this.thumbs.keys()) {
-          if (this.thumbs.size <= MOST_THUMBS) break;
-          this.thumbs.delete(id);
-        }
-        this.color = ""; // the theme may have changed
-        this.table.redraw();
-      }
-    } catch (error) {
-      this.view.fail(error);
-    } finally {
-      this.drawing = false;
-    }
+    this.proposals.soon(() => this.table.seen().filter((row) => !row.gone && !row.label).map((row) => row.id));
   }
 }
 
