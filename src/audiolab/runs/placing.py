@@ -61,7 +61,7 @@ def worker_infos(client: Any, library: str | Path | None = None, media: str | No
     media : str, optional
         The library's media URL, if its files are not in its folder.
     """
-    known = client.scheduler_info(n_workers=-1)["workers"]
+    known = client.scheduler_info(n_workers=-1).get("workers", {})
     answers: dict[str, Any] = {}
     if library is not None:
         token = secrets.token_hex(8)

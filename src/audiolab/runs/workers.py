@@ -90,7 +90,7 @@ class Workers:
             cluster.scale(len(cluster.worker_spec))
 
     def _known(self) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self._client.scheduler_info(n_workers=-1)["workers"]
+        found: Mapping[str, Any] = self._client.scheduler_info(n_workers=-1).get("workers", {})
         return found
 
     def _find_again(self) -> None:
