@@ -38,6 +38,10 @@ class Settings(BaseSettings):
     home: Annotated[Path, Field(default_factory=find_home, description="Where relative paths start")]
     library: Annotated[Path, Field(description="The default library")] = Path("data/library")
     database: Annotated[str | None, Field(description="PostgreSQL URL of the default library's catalog")] = None
+    media: Annotated[str | None, Field(description="URL (s3://bucket/folder) of the default library's files")] = None
+    media_cache: Annotated[Path, Field(description="Where copies of remote media are kept")] = Path("data/cache/media")
+    media_cache_gb: Annotated[float, Field(ge=0, description="Size of these copies; the least recently used go")] = 20.0
+    media_patience: Annotated[float, Field(ge=0, description="Seconds to wait for a media server that fails")] = 60.0
     models_dir: Annotated[Path, Field(description="Where pretrained weights lie")] = Path("data/models")
     models_url: Annotated[str | None, Field(description="A mirror that holds all weights by file name")] = None
     offline: Annotated[bool, Field(description="Never touch the network")] = False

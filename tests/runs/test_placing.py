@@ -145,11 +145,11 @@ def test_workers_of_another_version_are_refused(client, recipe, tmp_path, monkey
         check_workers(client, tmp_path, recipe, own=False)
 
 
-def _blind(mark: str, token: str) -> dict[str, object]:
+def _blind(mark: str, token: str, media: str | None) -> dict[str, object]:
     return {"version": placing.own_version(), "host": "elsewhere", "sees": False}
 
 
-def _older(mark: str, token: str) -> dict[str, object]:
+def _older(mark: str, token: str, media: str | None) -> dict[str, object]:
     return {"version": "0.0.1", "host": "elsewhere", "sees": True}
 
 

@@ -314,13 +314,16 @@ def backup_load(
     database: Annotated[
         str | None, typer.Option("--database", help="URL of an empty PostgreSQL database for the catalog.")
     ] = None,
+    media: Annotated[
+        str | None, typer.Option("--media", help="URL for the files, such as s3://bucket/folder.", show_default=False)
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a library of a backup, and check it."""
     from audiolab.library.loading import load_backup
 
     with bar(f"load {source.name}", quiet=as_json) as progress:
-        report = load_backup(source, to, database=database, progress=progress)
+        report = load_backup(source, to, database=database, media=media, progress=progress)
     if as_json:
         numbers = {name: getattr(report, name) for name in ("sounds", "media", "records", "made_at")}
         problems = [str(problem) for problem in report.fsck.problems]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import threading
 from pathlib import Path
 from typing import Annotated, Any
@@ -56,19 +55,25 @@ def cluster_start(
 
 
 def _join(address: str, shape: Any) -> int:
-    """Run workers under Dask's own nanny, which starts those anew that die."""
+    """Run workers until Ctrl-C: Dask's nanny starts those anew that die, and we the nanny, if it was cut off."""
     from audiolab.runs.serving import worker_command, worker_environment
+    from audiolab.runs.supervising import keep_running
 
     gpu = shape.kind == "cuda"
     command = worker_command(gpu=gpu, scheduler=address, workers=None if gpu else shape.cpu_workers())
     echo(f"workers for {address}: {' '.join(command[2:])}")
-    return subprocess.run(command, env={**os.environ, **worker_environment()}, check=False).returncode
+    return keep_running(command, {**os.environ, **worker_environment()}, _told())
 
 
-def _until_told() -> None:
+def _told() -> threading.Event:
     told = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: told.set())
+    return told
+
+
+def _until_told() -> None:
+    told = _told()
     while not told.wait(0.5):
         pass
 
@@ -84,6 +89,7 @@ def cluster_status(
     """Show the workers of a running scheduler: what they offer, their version, whether they find the library."""
     from audiolab.config import get_settings
     from audiolab.errors import ParameterError
+    from audiolab.library.mediaplace import chosen_media
     from audiolab.runs.cluster import connect
     from audiolab.runs.placing import worker_infos
 
@@ -94,7 +100,7 @@ def cluster_status(
     folder = Path(library) if library is not None else settings.path(settings.library)
     client = connect(address)
     try:
-        infos = worker_infos(client, folder if folder.is_dir() else None)
+        infos = worker_infos(client, folder, chosen_media(folder, None)) if folder.is_dir() else worker_infos(client)
         page = client.dashboard_link
     finally:
         client.close()
@@ -108,4 +114,5 @@ def cluster_status(
         offers = ", ".join(f"{name} {value:g}" for name, value in info.resources.items()) or "anything"
         memory = f"{info.memory_limit / 1e9:.1f} GB" if info.memory_limit else "no memory limit"
         finds = "" if info.sees is None else ", finds the library" if info.sees else ", does NOT find the library"
+        finds += f" ({info.blind})" if info.blind else ""
         echo(f"  {info.name} on {info.host}: {offers}, {memory}, audiolab {info.version or '?'}{finds}")

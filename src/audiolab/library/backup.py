@@ -26,7 +26,6 @@ from audiolab.library.copying import copy_catalog
 from audiolab.library.media import FileMediaStore, clean_suffix, hash_file
 from audiolab.library.models import FileRow, ResultRow, SoundRow
 from audiolab.library.places import DATABASE
-from audiolab.library.records import record_path
 from audiolab.library.scratch import scratch_folder
 from audiolab.library.store import Store
 from audiolab.library.tables import seconds_text
@@ -141,7 +140,8 @@ def _snapshot(library: Library, scratch: Path, tell: Callable[[float], None]) ->
 @dataclass(slots=True)
 class _Plan:
     sounds: int
-    media: dict[str, Path]
+    media: dict[str, Path | None]
+    """Where each file lies; None: to be fetched."""
     keys: list[str]
     missing: dict[str, str]
     referred: int = 0
@@ -167,7 +167,7 @@ def _plan(library: Library, snapshot: Path, with_files: bool) -> _Plan:
         elif not library.media.exists(media):
             plan.missing[media] = "its file is missing from the library"
         elif with_files or media not in outside:
-            plan.media[media] = library.media.local(media)
+            plan.media[media] = library.media.local(media) if library.remote is None else None
         else:
             plan.referred += 1
     return plan
@@ -202,8 +202,9 @@ def _write(
     media: dict[str, tuple[str, int]] = {}
     records: dict[str, tuple[str, int]] = {}
     for index, (name, source) in enumerate(plan.media.items()):
-        suffix = clean_suffix(source.suffix)
         try:
+            source = source or library.media.local(name)
+            suffix = clean_suffix(source.suffix)
             added = writer.put_media(source, name, suffix)
         except FileNotFoundError:
             plan.missing[name] = "its file went away while the backup was made"
@@ -215,7 +216,7 @@ def _write(
         _tell(progress, 0.2 + 0.8 * (index + 1) / steps)
     for index, key in enumerate(plan.keys):
         try:
-            data = record_path(library.path, key).read_bytes()
+            data = library.record_path(key).read_bytes()
         except FileNotFoundError:
             plan.missing[key] = "its record is missing from the library"
             continue

@@ -200,14 +200,13 @@ def _put_result(session: Session, record: Record, used_at: datetime) -> None:
 def _put_sounds(session: Session, media: MediaStore, record: Record, parent: SoundRow) -> list[SoundRow]:
     sounds = _Sounds(session, (made.id for made in record.sounds), record.made_at)
     for made in record.sounds:
-        path = media.local(made.media)
         values = {
             **made.model_dump(include={"id", "kind", "stem", "content_id", "media", "suffix", "format", "subtype"}),
             "sample_rate": made.sample_rate,
             "channels": made.channels,
             "frames": made.frames,
             "name": made.name,
-            "size": path.stat().st_size,
+            "size": media.size(made.media),
             "parent_id": parent.id,
             "song_id": _song_of(parent),
             "made_facts": made.facts,

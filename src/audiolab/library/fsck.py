@@ -16,7 +16,7 @@ from audiolab.errors import CatalogError
 from audiolab.library import cards
 from audiolab.library.catching_up import record_files
 from audiolab.library.checking import check_rows
-from audiolab.library.media import FileMediaStore, MediaFile, hash_file
+from audiolab.library.media import FileMediaStore, MediaFile
 from audiolab.library.models import ResultRow, SoundRow
 from audiolab.library.records import Record
 from audiolab.library.rederiving import rederive
@@ -192,7 +192,7 @@ def _why(library: Library, media: str) -> str:
 
 def _changed(library: Library, hashes: Iterable[str]) -> Iterator[Problem]:
     for media in sorted(hashes):
-        if hash_file(library.media.local(media)) != media:
+        if library.media.digest(media) != media:
             yield Problem("changed", media, "its bytes are not those that were stored")
 
 

@@ -11,10 +11,12 @@ from sqlalchemy.orm import Session
 
 from audiolab.errors import CatalogError
 from audiolab.library import catching_up, folding, overlaying
+from audiolab.library.depot import cancel_flag
 from audiolab.library.derived import latest_of
 from audiolab.library.media import MediaStore
 from audiolab.library.models import JobRow, ResultRow, RunRow
 from audiolab.library.records import Record, record_path
+from audiolab.library.remote_records import RemoteRecords
 from audiolab.library.runinfo import RunList
 from audiolab.library.runlog import RunLog
 from audiolab.library.store import Store
@@ -30,21 +32,51 @@ class Journal:
 
     path: Path
     media: MediaStore
+    remote: RemoteRecords | None
     store: Store
     warnings: list[str]
     _runs: RunLog
 
     def record_path(self, key: str) -> Path:
-        """Give the place of a result's record."""
-        return record_path(self.path, key)
+        """Give the place of a result's record; where media are remote it is fetched first if it is not there."""
+        path = record_path(self.path, key)
+        if self.remote is not None and not path.exists():
+            self.remote.fetch(key, path)
+        return path
+
+    def take_record(self, key: str) -> Record:
+        """Read the record that a worker has left just now."""
+        path = record_path(self.path, key)
+        if self.remote is not None:
+            self.remote.fetch(key, path)  # in place of one that may be torn
+        return Record.read(path)
+
+    def keep_record(self, record: Record) -> None:
+        """Write a record to its place, also to the remote one."""
+        record.write(record_path(self.path, record.key))
+        if self.remote is not None:
+            self.remote.write(record)
+
+    def remove_record(self, key: str) -> None:
+        """Remove a record for good."""
+        record_path(self.path, key).unlink(missing_ok=True)
+        if self.remote is not None:
+            self.remote.remove(key)
 
     def fold(self, record: Record) -> bool:
         """Write what a job left into the catalog; gives False if it was there already."""
-        return folding.fold(self.store, self.media, record)
+        new = folding.fold(self.store, self.media, record)
+        if self.remote is not None:
+            self.remote.done(record.key)
+        return new
 
     def fold_new(self) -> int:
         """Fold the records that workers left meanwhile; what cannot be folded goes to `warnings`."""
+        fetched = self.remote.fetch_new(self.path) if self.remote is not None else []
         folded, self.warnings = catching_up.fold_new_records(self.store, self.media, self.path)
+        for key in fetched:
+            if self.remote is not None and self._media_of(key) is not None:
+                self.remote.done(key)
         return folded
 
     def reuse(self, key: str) -> bool:
@@ -120,8 +152,21 @@ class Journal:
         return self._runs.job_rows(run_id)
 
     def request_cancel(self, run_id: str) -> None:
-        """Ask a run to stop."""
+        """Ask a run to stop, and its workers at their next block."""
         self._runs.update(run_id, {"cancel_requested": True})
+        self.tell_workers(run_id)
+
+    def tell_workers(self, run_id: str, *, stop: bool = True) -> None:
+        """Raise the flag at which a run's workers look, or lower it again."""
+        flag = cancel_flag(self.path, run_id)
+        if self.remote is not None and stop:
+            self.remote.raise_flag(flag.name)
+        elif self.remote is not None:
+            self.remote.lower_flag(flag.name)
+        elif stop:
+            flag.touch()
+        else:
+            flag.unlink(missing_ok=True)
 
     def cancel_requested(self, run_id: str) -> bool:
         """Say whether somebody asked the run to stop (cheap: one row)."""

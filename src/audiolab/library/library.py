@@ -30,11 +30,15 @@ from audiolab.library.handwork import Handwork
 from audiolab.library.journal import Journal
 from audiolab.library.lookups import Lookups
 from audiolab.library.media import FileMediaStore, MediaStore
+from audiolab.library.mediaplace import chosen_media, mark_media, prepare_media, settle_media
 from audiolab.library.models import ResultRow, RunRow, SoundRow
 from audiolab.library.ops import one_action
 from audiolab.library.places import DATABASE, chosen_database, identify, refuse_bad_place
 from audiolab.library.purging import finish_purges
 from audiolab.library.referencing import FilesMode, ReferringMediaStore, files_mode
+from audiolab.library.remote import RemoteFolder
+from audiolab.library.remote_media import RemoteMediaStore
+from audiolab.library.remote_records import RemoteRecords
 from audiolab.library.runlog import RunLog
 from audiolab.library.scratch import clear_abandoned
 from audiolab.library.sounds import Sound, Sounds, ids_of
@@ -59,6 +63,10 @@ class Library(Lookups, Asking, Edits, Handwork, Journal, Folders, Caring):
         URL of a PostgreSQL database for the catalog, `postgresql://user:password@host/name`; the folder then holds
         the files only. Default: the setting `database` where it fits (the default library, or a folder whose
         catalog is known to be on PostgreSQL), else a SQLite file in the folder.
+    media : str, optional
+        fsspec URL of its files, such as `s3://bucket/folder`, so that workers on other hosts need not see the folder;
+        keys come from the environment. Settled when the library is made. Default: the setting `media` for the default
+        library, else the files lie in the folder.
     files : {"copy", "reference"}, optional
         What to do with files that are added: copy them into the library, or refer to them where they lie.
         Settled when the library is made; default then: copy.
@@ -90,13 +98,17 @@ class Library(Lookups, Asking, Edits, Handwork, Journal, Folders, Caring):
         *,
         actor: str | None = None,
         database: str | None = None,
+        media: str | None = None,
         files: FilesMode | None = None,
     ) -> None:
         settings = get_settings()
         self.path = settings.path(settings.library if path is None else path).absolute()
         try:
             url = chosen_database(self.path, database)
+            media_url = chosen_media(self.path, media)
             refuse_bad_place(self.path, catalog_inside=url is None)
+            if media_url is not None:
+                prepare_media(self.path, media_url, catalog_inside=url is None, files=files)
             for name in ("media", "records", "tmp", "cache"):
                 (self.path / name).mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -105,10 +117,14 @@ class Library(Lookups, Asking, Edits, Handwork, Journal, Folders, Caring):
         self.media: MediaStore = FileMediaStore(self.path / "media")
         self.store = Store(self.path / DATABASE if url is None else url, before_commit=refresh_touched)
         self.id = identify(self.store, self.path)
+        media_url = settle_media(self.store, media_url)
         ensure(self.store)
         self.places = Places(self.path)
         self.files: FilesMode = files_mode(self.store, files)
-        if self.files == "reference":
+        self.remote: RemoteRecords | None = None
+        if media_url is not None:
+            self._open_remote(media_url)
+        elif self.files == "reference":
             self.media = ReferringMediaStore(self.path / "media", self.store, self.places)
         self._runs = RunLog(self.store)
         self.warnings: list[str] = []
@@ -119,6 +135,18 @@ class Library(Lookups, Asking, Edits, Handwork, Journal, Folders, Caring):
         count_anew(self.store)
 
     # ---- opening and closing -------------------------------------------------------------------
+
+    def _open_remote(self, url: str) -> None:
+        folder = RemoteFolder(url)
+        self.remote = RemoteRecords(folder)
+        self.remote.identify(self.id)
+        mark_media(self.path, url)
+        self.media = RemoteMediaStore(folder)
+
+    @property
+    def media_url(self) -> str | None:
+        """Where its files are, if not in the folder."""
+        return None if self.remote is None else self.remote.remote.url
 
     def close(self) -> None:
         """Close it; the folder can then be copied."""

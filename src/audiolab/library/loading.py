@@ -27,7 +27,12 @@ from audiolab.library.copying import copy_catalog
 from audiolab.library.fsck import FsckReport
 from audiolab.library.library import Library
 from audiolab.library.media import clean_suffix
+from audiolab.library.mediaplace import mark_media, note_media
 from audiolab.library.places import DATABASE, refuse_bad_place
+from audiolab.library.records import Record, record_path
+from audiolab.library.remote import RemoteFolder
+from audiolab.library.remote_media import RemoteMediaStore
+from audiolab.library.remote_records import RemoteRecords
 from audiolab.library.store import Store
 from audiolab.library.tables import seconds_text
 from audiolab.library.text import shorten
@@ -38,6 +43,7 @@ _CHUNK = 1 << 20
 _HASH = re.compile(r"[0-9a-f]{64}")
 _KEY = re.compile(r"[0-9a-f]{8,128}")
 _MAX_MANIFEST = 1 << 30
+_FILES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +81,7 @@ def load_backup(
     to: str | Path,
     *,
     database: str | None = None,
+    media: str | None = None,
     progress: Callable[[float, float], None] | None = None,
 ) -> LoadReport:
     """Make a library of a backup.
@@ -87,6 +94,8 @@ def load_backup(
         The new library's folder; it must not be there, or be empty.
     database : str, optional
         URL of an empty PostgreSQL database for the catalog: so a library moves there. Default: SQLite in the folder.
+    media : str, optional
+        fsspec URL for the files, such as `s3://bucket/folder`: so they move there. Default: in the folder.
     progress : callable, optional
         Gets (part done, 1.0).
 
@@ -106,8 +115,10 @@ def load_backup(
             part.mkdir(parents=True)
             _load(source, part, progress)
             manifest = source.manifest
+        if media is not None:
+            _move_media(part, media, manifest)
         if database is not None:
-            _move_catalog(part / DATABASE, database)
+            _move_catalog(part / DATABASE, database, media)
         os.sync()
         if to.is_dir():
             to.rmdir()
@@ -116,7 +127,7 @@ def load_backup(
         raise CatalogError(f"{str(backup)!r} cannot be loaded: {error.strerror or error}") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    with Library(to, database=database) as library:
+    with Library(to, database=database, media=media) as library:
         report = library.fsck()
     seconds = time.perf_counter() - started
     return LoadReport(
@@ -278,9 +289,24 @@ def _load(source: Source, part: Path, progress: Callable[[float, float], None] |
         )
 
 
-def _move_catalog(file: Path, database: str) -> None:
+def _move_media(part: Path, url: str, manifest: Manifest) -> None:
+    """Upload media and records; what is there already stays."""
+    folder = RemoteFolder(url)
+    remote = RemoteRecords(folder)
+    remote.identify(manifest.library)
+    store = RemoteMediaStore(folder)
+    files = [(path, path.suffix, path.stem) for path in sorted((part / "media").glob("??/*"))]
+    for at in range(0, len(files), _FILES):
+        store.put_all(files[at : at + _FILES])
+    for key in manifest.records:
+        remote.write(Record.read(record_path(part, key)))
+    mark_media(part, folder.url)
+
+
+def _move_catalog(file: Path, database: str, media: str | None) -> None:
     source = Store(file)
     try:
+        note_media(source, media)
         target = Store(database)
         try:
             copy_catalog(source, target)

@@ -54,8 +54,14 @@ class MediaStore(Protocol):
     def exists(self, media: str) -> bool:
         """Say whether the media is there."""
 
+    def size(self, media: str) -> int:
+        """Give its number of bytes; raises `CatalogError` if there is no such media."""
+
+    def digest(self, media: str) -> str:
+        """Read the bytes again and give their hash: another one than `media` if they were damaged."""
+
     def stored(self, media: str) -> Path | None:
-        """Give the path of the store's own file, if it has one; others are only referred to."""
+        """Give the path of the store's own file on this host, if there is one; others are only referred to."""
 
     def remove(self, media: str) -> bool:
         """Remove the store's own file for good; files that are only referred to are never touched."""
@@ -189,6 +195,14 @@ class FileMediaStore:
     def exists(self, media: str) -> bool:
         """Say whether the media is there."""
         return self._find(media) is not None
+
+    def size(self, media: str) -> int:
+        """Give a file's number of bytes."""
+        return self.local(media).stat().st_size
+
+    def digest(self, media: str) -> str:
+        """Read a file and give its hash."""
+        return hash_file(self.local(media))
 
     def stored(self, media: str) -> Path | None:
         """Give the path of a file in the store; None if there is none."""

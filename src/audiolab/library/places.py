@@ -22,7 +22,7 @@ MARKER = "catalog.json"
 OUR_NAMES = frozenset(
     {
         DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal", "media", "records", "tmp", "cache",
-        "backups", "lost+found", "places.json", "catalog.json",
+        "backups", "lost+found", "places.json", "catalog.json", "media.json",
     }
 )  # fmt: skip
 _NETWORK = frozenset(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
-from audiolab.errors import ParameterError
+from audiolab.errors import CatalogError, ParameterError
 from audiolab.library.clock import utc_now
 from audiolab.library.derived import chunks, refresh_current, refresh_facts
 from audiolab.library.models import (
@@ -122,7 +122,7 @@ def finish_purges(library: Library) -> None:
     for todo in left:
         try:
             _remove_files(library, todo)
-        except OSError as error:
+        except (OSError, CatalogError) as error:
             library.warnings.append(f"what was purged cannot be removed: {error}")
 
 
@@ -293,7 +293,7 @@ def _remove_rows(session: Session, sounds: set[str], results: set[str]) -> None:
 
 def _remove_files(library: Library, todo: MetaRow) -> None:
     for key in todo.value["records"]:
-        library.record_path(key).unlink(missing_ok=True)
+        library.remove_record(key)
     _remove_media(library, todo.value["media"])
     with library.store.transaction() as session:
         session.execute(delete(MetaRow).where(MetaRow.key == todo.key))

@@ -131,4 +131,6 @@ def replace_results(library: Library, records: Iterator[tuple[str, Record]], act
         for written, place in staged:
             place.parent.mkdir(parents=True, exist_ok=True)
             os.replace(written, place)
+            if library.remote is not None:
+                library.remote.write(Record.read(place))
     return group, count

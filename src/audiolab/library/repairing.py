@@ -28,6 +28,7 @@ from audiolab.library.ops import note
 from audiolab.library.recording import record_of, vectors_of
 from audiolab.library.records import Record
 from audiolab.library.rederiving import rederive
+from audiolab.library.remote_media import RemoteMediaStore
 from audiolab.library.repaired import Fix, RepairReport
 from audiolab.library.scratch import scratch_folder
 from audiolab.library.text import shorten
@@ -137,35 +138,38 @@ class _Repair:
         key = problem.what.removesuffix(".json")
         with self.library.store.transaction(write=False) as session:
             known = session.get(ResultRow, key) is not None
-        if self._fetch_record(key):
-            self._say(problem, True, "taken from a backup; the torn one is in lost+found")
+        if source := self._fetch_record(key):
+            self._say(problem, True, f"taken from {source}; the torn one is in lost+found")
         elif known:
             self._lost_record(problem)
         else:
             self._say(problem, True, "moved to lost+found; its job can be run again")
 
-    def _fetch_record(self, key: str) -> bool:
+    def _fetch_record(self, key: str) -> str:
+        """Bring a record back; says where from, empty if nobody has it."""
         try:
             path = self.library.record_path(key)
         except CatalogError:
-            return False
+            return ""
+        if self.library.remote is not None and path.exists() and _whole(path):
+            return "the media URL"
         with scratch_folder(self.library.tmp_dir, "repair") as folder:
             for source in self.sources:
                 copy = folder / f"{key}.json"
                 if source.record(key, copy):
-                    Record.read(copy).write(path)
-                    return True
-        return False
+                    self.library.keep_record(Record.read(copy))
+                    return "a backup"
+        return ""
 
     def _lost_record(self, problem: Problem) -> None:
         key = problem.what.removesuffix(".json")
-        if self._fetch_record(key):
-            self._say(problem, True, "taken from a backup")
+        if source := self._fetch_record(key):
+            self._say(problem, True, f"taken from {source}")
             return
         try:
             with self.library.store.transaction(write=False) as session:
                 record = record_of(session, self.library.media, key)
-            record.write(self.library.record_path(key))
+            self.library.keep_record(record)
         except (AudiolabError, ValueError, OSError) as error:
             self._say(problem, False, f"its rows do not tell all of it ({shorten(str(error), 100)}); run the job again")
         else:
@@ -190,7 +194,22 @@ class _Repair:
 
     # ---- files -------------------------------------------------------------------------------------
 
+    def _bad_remote(self, problem: Problem, store: RemoteMediaStore) -> None:
+        if not store.exists(problem.what):
+            return  # dealt with already
+        if store.digest(problem.what) == problem.what:
+            self._sizes(problem)
+            return
+        with scratch_folder(self.library.tmp_dir, "repair") as folder:
+            store.copy(problem.what, folder / problem.what)
+            self.lost.take(folder / problem.what, problem.kind, problem.detail)
+        store.remove(problem.what)
+        self._missing(problem, "; the damaged file is in lost+found")
+
     def _bad_media(self, problem: Problem) -> None:
+        if isinstance(self.library.media, RemoteMediaStore):
+            self._bad_remote(problem, self.library.media)
+            return
         if not self._inside(problem.what):
             return  # dealt with already, or not ours: a file outside
         path = self.library.media.local(problem.what)
@@ -206,7 +225,7 @@ class _Repair:
 
     def _sizes(self, problem: Problem) -> None:
         """Correct the catalog, as the file is right."""
-        size = self.library.media.local(problem.what).stat().st_size
+        size = self.library.media.size(problem.what)
         with self.library.store.transaction() as session:
             for row in session.scalars(select(SoundRow).where(SoundRow.media == problem.what)):
                 row.size = size
@@ -275,6 +294,9 @@ class _Repair:
     def _orphaned(self, problem: Problem) -> None:
         if not self.library.media.exists(problem.what) or self._used_by_now(problem.what):
             self._say(problem, True, "it is used now")
+            return
+        if self.library.remote is not None:
+            self._say(problem, False, f"it stays at {self.library.media_url}, for somebody may be about to use it")
             return
         path = self.library.media.local(problem.what)
         if _age(path) < self.min_age:
@@ -377,6 +399,14 @@ class _Repair:
 
 def _each(problems: Iterable[Problem], kinds: tuple[str, ...]) -> list[Problem]:
     return [problem for problem in problems if problem.kind in kinds]
+
+
+def _whole(record: Path) -> bool:
+    try:
+        Record.read(record)
+    except CatalogError:
+        return False
+    return True
 
 
 def _age(path: Path) -> float:

@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from audiolab.errors import AudiolabError, CatalogError
-from audiolab.library import Library, Record, Sound
+from audiolab.library import Library, Sound
 from audiolab.runs.graph import Ended, Planned, Planner
 from audiolab.runs.jobs import JobOutcome
 from audiolab.runs.logs import RunLog, log_context, redact, told
 from audiolab.runs.recipe import Recipe
 from audiolab.runs.telling import Teller, label_of_job
 from audiolab.runs.topics import LOGS, PROGRESS, RUNS
-from audiolab.runs.worker import cancel_flag, clean_scratch, run_job
+from audiolab.runs.worker import clean_scratch, run_job
 from audiolab.runs.workers import Workers, lost_errors
 from audiolab.stages.registry import get_stage
 
@@ -101,7 +101,7 @@ class Driver(threading.Thread):
     def _drive(self, library: Library) -> None:
         row = library.run_row(self.run_id)
         recipe = Recipe.load(row.recipe)
-        cancel_flag(self._path, self.run_id).unlink(missing_ok=True)
+        library.tell_workers(self.run_id, stop=False)
         clean_scratch(self._path)
         library.update_run(
             self.run_id,
@@ -129,7 +129,8 @@ class Driver(threading.Thread):
             report=self._teller.summary(),
         )
         told.info("over after %.1f s", self._teller.seconds())
-        cancel_flag(self._path, self.run_id).unlink(missing_ok=True)
+        with contextlib.suppress(CatalogError):  # the next driver of this run does it
+            library.tell_workers(self.run_id, stop=False)
 
     def _loop(self, library: Library, planner: Planner, songs: Sequence[Sound]) -> bool:
         """Plan, hand out and take in until nothing is left; say whether it was cancelled."""
@@ -229,7 +230,10 @@ class Driver(threading.Thread):
             self._end(library, planner, job, Ended("cancelled", None, "cancelled by the user"), index)
         for left in (self._ready, self._suspects, self._waiting):
             left.clear()
-        cancel_flag(self._path, self.run_id).touch()
+        try:
+            library.tell_workers(self.run_id)
+        except CatalogError as error:
+            log.warning("jobs that have begun go on to their end: %s", error)
 
     def _submit(self, library: Library, job: Planned, index: int) -> Any:
         library.set_jobs(self.run_id, [self._row(job, "running", key=job.spec.key if job.spec else None)])
@@ -268,7 +272,7 @@ class Driver(threading.Thread):
         if outcome.status != "done":
             return Ended(outcome.status, None, outcome.why, by_worker=True)
         try:
-            record = Record.read(library.record_path(outcome.key))
+            record = library.take_record(outcome.key)
             library.fold(record)
         except (CatalogError, AudiolabError) as error:
             return Ended("failed", None, f"its result could not be kept: {error}")

@@ -83,6 +83,7 @@ def embed_missing(
                     needs={},
                 ),
                 library=str(library.path),
+                media=library.media_url,
                 stage=stage.name,
                 version=stage.version,
                 params=resolved.params.model_dump(mode="json"),

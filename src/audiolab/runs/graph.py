@@ -182,6 +182,7 @@ class Planner:
             run=self.run_id,
             key=key,
             library=str(self.library.path),
+            media=self.library.media_url,
             stage=stage.name,
             version=stage.version,
             params=resolution["params"],
@@ -258,7 +259,7 @@ def spec_of(sound: Sound) -> SoundSpec:
 def _referred(carrier: Sound) -> str | None:
     """Give the file itself if the library only refers to it."""
     media = carrier.library.media
-    if carrier.media is None or media.stored(carrier.media) is not None:
+    if carrier.media is None or carrier.library.files != "reference" or media.stored(carrier.media) is not None:
         return None
     try:
         return str(media.local(carrier.media))

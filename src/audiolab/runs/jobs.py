@@ -52,6 +52,8 @@ class JobSpec:
     sounds: tuple[SoundSpec, ...]
     needs: Mapping[str, Any]
     """Effective documents of earlier results by stage name."""
+    media: str | None = None
+    """The library's media URL; the worker then looks there only, and need not see the folder."""
     vectors: tuple[str, str] | None = None
     """Encoder and media hash of embeddings of these sounds, in order, that are known already."""
     label: str = ""

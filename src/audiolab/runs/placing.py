@@ -6,12 +6,15 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audiolab.errors import RunError
+from audiolab.errors import AudiolabError, RunError
+from audiolab.library.remote import RemoteFolder
+from audiolab.library.remote_records import RemoteRecords
 from audiolab.runs.recipe import Recipe
 from audiolab.stages.registry import get_stage
 from audiolab.versions import own_version
@@ -47,22 +50,24 @@ class WorkerInfo:
     sees: bool | None = None
     cuda: bool = False
     why: str = ""
+    blind: str = ""
+    """Why it does not find the library's files."""
 
 
-def worker_infos(client: Any, library: str | Path | None = None) -> list[WorkerInfo]:
-    """Look at all workers; with a library they are asked for their version and whether they find its folder."""
-    known = client.scheduler_info(n_workers=-1)["workers"]
+def worker_infos(client: Any, library: str | Path | None = None, media: str | None = None) -> list[WorkerInfo]:
+    """Look at all workers; with a library they are asked for their version and whether they find its files.
+
+    Parameters
+    ----------
+    media : str, optional
+        The library's media URL, if its files are not in its folder.
+    """
+    known = client.scheduler_info(n_workers=-1).get("workers", {})
     answers: dict[str, Any] = {}
     if library is not None:
         token = secrets.token_hex(8)
-        folder = Path(library) / "tmp"
-        folder.mkdir(parents=True, exist_ok=True)
-        mark = folder / f"seen-{token}"
-        mark.write_text(token, encoding="utf-8")
-        try:
-            answers = client.run(_probe, str(mark), token, on_error="return")
-        finally:
-            mark.unlink(missing_ok=True)
+        with _mark(Path(library), media, token) as mark:
+            answers = client.run(_probe, mark, token, media, on_error="return")
     infos = []
     for address, worker in known.items():
         answer = answers.get(address)
@@ -79,28 +84,56 @@ def worker_infos(client: Any, library: str | Path | None = None) -> list[WorkerI
                 sees=told.get("sees"),
                 cuda=bool(told.get("cuda")),
                 why=f"{type(answer).__name__}: {answer}" if isinstance(answer, BaseException) else "",
+                blind=str(told.get("blind", "")),
             )
         )
     return infos
 
 
-def _probe(mark: str, token: str) -> dict[str, Any]:
-    """Run on a worker: say what it is and whether it sees the same folder."""
+@contextmanager
+def _mark(library: Path, media: str | None, token: str) -> Iterator[str]:
+    """Leave a mark where workers have to find it."""
+    if media is not None:
+        records = RemoteRecords(RemoteFolder(media))
+        records.raise_flag(f"seen-{token}", token)
+        try:
+            yield f"flags/seen-{token}"
+        finally:
+            records.lower_flag(f"seen-{token}")
+        return
+    folder = library / "tmp"
+    folder.mkdir(parents=True, exist_ok=True)
+    mark = folder / f"seen-{token}"
+    mark.write_text(token, encoding="utf-8")
     try:
-        sees = Path(mark).read_text(encoding="utf-8") == token
-    except OSError:
-        sees = False
+        yield str(mark)
+    finally:
+        mark.unlink(missing_ok=True)
+
+
+def _probe(mark: str, token: str, media: str | None = None) -> dict[str, Any]:
+    """Run on a worker: say what it is and whether it sees the same files."""
+    sees, blind = False, ""
+    try:
+        if media is None:
+            sees = Path(mark).read_text(encoding="utf-8") == token
+        else:
+            sees = RemoteFolder(media, patience=5).read(mark) == token.encode()
+    except (AudiolabError, OSError) as error:
+        blind = str(error)
     cuda = os.environ.get("CUDA_VISIBLE_DEVICES", "") not in {"", "-1"}
-    return {"version": own_version(), "host": socket.gethostname(), "sees": sees, "cuda": cuda}
+    return {"version": own_version(), "host": socket.gethostname(), "sees": sees, "blind": blind, "cuda": cuda}
 
 
-def check_workers(client: Any, library: str | Path, recipe: Recipe, *, own: bool) -> None:
+def check_workers(client: Any, library: str | Path, recipe: Recipe, *, own: bool, media: str | None = None) -> None:
     """Refuse a run that some job of could never be taken.
 
     Parameters
     ----------
     own : bool
         The workers are processes that this one started: they have its version and see its folders.
+    media : str, optional
+        The library's media URL, if its files are not in its folder.
 
     Raises
     ------
@@ -113,9 +146,9 @@ def check_workers(client: Any, library: str | Path, recipe: Recipe, *, own: bool
             f"the scheduler {client.scheduler_info()['address']} has no workers: start one (`audiolab cluster start "
             "--join ADDRESS`, or `dask worker ADDRESS --nthreads 1`)"
         )
-    workers = worker_infos(client, None if own else library)
+    workers = worker_infos(client, None if own else library, media)
     if not own:
-        _check_same(workers, library)
+        _check_same(workers, library, media)
     for step in recipe.steps:
         wants = get_stage(step.stage).wants
         able = [worker for worker in workers if not worker.memory_limit or worker.memory_limit >= wants.memory_mb * 1e6]
@@ -162,7 +195,7 @@ def tend_workers(client: Any) -> None:
         cluster.scale(len(cluster.worker_spec))
 
 
-def _check_same(workers: list[WorkerInfo], library: str | Path) -> None:
+def _check_same(workers: list[WorkerInfo], library: str | Path, media: str | None) -> None:
     for worker in workers:
         if worker.why or worker.version is None:
             raise RunError(
@@ -173,10 +206,13 @@ def _check_same(workers: list[WorkerInfo], library: str | Path) -> None:
     if others:
         raise RunError(f"here is audiolab {own_version()}, workers have {', '.join(others)}: results would differ")
     blind = sorted({worker.host for worker in workers if not worker.sees})
+    if blind and media is not None:
+        why = next((worker.blind for worker in workers if worker.blind), "another server answers there?")
+        raise RunError(f"workers on {', '.join(blind)} do not find the library's files at {media}: {why}")
     if blind:
         raise RunError(
             f"workers on {', '.join(blind)} do not find the library's folder {str(library)!r}: they need the same "
-            "folder under the same path (a shared folder, or a volume)"
+            "folder under the same path (a shared folder, or a volume), or the library a media URL (AUDIOLAB_MEDIA)"
         )
 
 

@@ -239,7 +239,7 @@ class _Rebuilder:
     def _state(self, media: str | None) -> Literal["here", "missing", "damaged"]:
         if media is None or not self.library.media.exists(media):
             return "missing"
-        return "here" if hash_file(self.library.media.local(media)) == media else "damaged"
+        return "here" if self.library.media.digest(media) == media else "damaged"
 
     def _more(self, media: str | None) -> str:
         """Give what the media store says of a file that is not there."""
@@ -374,7 +374,7 @@ class _Rebuilder:
             record = make_record(replace(spec, key=key), output, self.library.media, scratch, made.seconds)
             note = f"made again from the result {spec.key[:12]}, from which it differs"
             record = record.model_copy(update={"run": None, "notes": (*record.notes, note)})
-            record.write(self.library.record_path(key))
+            self.library.keep_record(record)
         except (OSError, AudioError) as error:
             raise RunError(f"the new result of {spec.stage} cannot be kept: {error}") from error
         self.library.fold(record)

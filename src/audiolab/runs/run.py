@@ -18,7 +18,6 @@ from audiolab.runs.driver import Driver
 from audiolab.runs.placing import check_workers
 from audiolab.runs.recipe import Recipe
 from audiolab.runs.report import RunReport, make_report
-from audiolab.runs.worker import cancel_flag
 
 __all__ = ["Run", "process"]
 
@@ -82,7 +81,7 @@ def process(
         raise ParameterError("a detached run finds its workers itself (AUDIOLAB_SCHEDULER); it takes no client")
     if not detach:
         client = client or get_client()
-        check_workers(client, library.path, checked, own=client.cluster is not None)
+        check_workers(client, library.path, checked, own=client.cluster is not None, media=library.media_url)
     run = Run(library, library.create_run(name or checked.name, checked.to_dict(), unique))
     return run.detach() if detach else run.start(client)
 
@@ -196,7 +195,6 @@ class Run:
     def cancel(self) -> None:
         """Ask the run to stop: queued jobs never start, running ones stop at their next block."""
         self.library.request_cancel(self.id)
-        cancel_flag(self.library.path, self.id).touch()
 
     def resume(self, client: Any = None) -> Run:
         """Continue after a crash, a cancel or failures: finished work is found again and not redone."""

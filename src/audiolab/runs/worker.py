@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,9 @@ import numpy as np
 from audiolab.audio import BlockSource, Named, View, open_source
 from audiolab.audio.content import content_id
 from audiolab.errors import AudiolabError, Cancelled
+from audiolab.library.depot import Depot, open_depot
 from audiolab.library.ids import derived_id, view_id
-from audiolab.library.media import FileMediaStore, MediaStore
+from audiolab.library.media import MediaStore
 from audiolab.library.records import (
     Record,
     RecordedCut,
@@ -34,7 +35,6 @@ from audiolab.library.records import (
     RecordedSound,
     RecordedTag,
     RecordedVectors,
-    record_path,
 )
 from audiolab.runs.jobs import JobOutcome, JobSpec, SoundSpec
 from audiolab.runs.keys import document_hash
@@ -43,7 +43,7 @@ from audiolab.runs.topics import PROGRESS
 from audiolab.stages.base import Resolved, SoundInput, StageInput, StageOutput, StageSkipped, Vectors
 from audiolab.stages.registry import get_stage
 
-__all__ = ["cancel_flag", "clean_scratch", "job_scratch", "make_record", "open_sound", "resolve_stage", "run_job"]
+__all__ = ["clean_scratch", "job_scratch", "make_record", "open_sound", "resolve_stage", "run_job"]
 
 log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.25
@@ -74,11 +74,6 @@ def resolve_stage(stage: str, params: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def cancel_flag(library: str | Path, run: str) -> Path:
-    """Name the file whose presence asks all workers of a run to stop."""
-    return Path(library) / "tmp" / f"cancel-{run}"
-
-
 def run_job(spec: JobSpec, report: Callable[[str, float, float], None] | None = None) -> JobOutcome:
     """Do one job and say how it ended; expected errors are an outcome, not an exception.
 
@@ -99,7 +94,6 @@ def run_job(spec: JobSpec, report: Callable[[str, float, float], None] | None = 
 
 def _do(spec: JobSpec, report: Callable[[str, float, float], None] | None) -> JobOutcome:
     started = time.perf_counter()
-    library = Path(spec.library)
 
     def outcome(status: Any, why: str = "", detail: str = "") -> JobOutcome:
         return JobOutcome(spec.key, status, why, time.perf_counter() - started, detail)
@@ -107,20 +101,23 @@ def _do(spec: JobSpec, report: Callable[[str, float, float], None] | None) -> Jo
     tell = report or partial(_event, spec.run)
     try:
         tell(spec.key, 0.0, 1.0)  # it has begun
-        with job_scratch(library) as scratch:
+        depot = open_depot(spec.library, spec.media)
+        if spec.media is not None:
+            _clean_once(depot.folder)  # the driver, which cleans a library's folder, does not see this one
+        with job_scratch(depot.folder) as scratch:
             stage = get_stage(spec.stage)
-            store = FileMediaStore(library / "media")
+            store = depot.media(scratch)
             resolved = Resolved(stage.params(**spec.params), spec.engine, spec.weights, spec.profile, spec.notes)
             job = StageInput(
                 sounds=tuple(open_sound(sound, store) for sound in spec.sounds),
                 scratch=scratch,
                 needs=spec.needs,
                 vectors=_vectors(spec, store),
-                progress=_progress(spec, tell),
+                progress=_progress(spec, depot, tell),
             )
             output = stage.run(job, resolved)
             record = make_record(spec, output, store, scratch, time.perf_counter() - started)
-            record.write(record_path(library, spec.key))
+            depot.leave(record)
         return outcome("done")
     except StageSkipped as reason:
         return outcome("skipped", str(reason))
@@ -164,8 +161,9 @@ def open_sound(sound: SoundSpec, store: MediaStore) -> SoundInput:
     return SoundInput(sound.key, sound.name, kind, Named(source, sound.name), sound.stem, sound.facts)
 
 
-def _progress(spec: JobSpec, report: Callable[[str, float, float], None]) -> Callable[[float, float], None]:
-    flag = cancel_flag(spec.library, spec.run)
+def _progress(
+    spec: JobSpec, depot: Depot, report: Callable[[str, float, float], None]
+) -> Callable[[float, float], None]:
     last = 0.0
 
     def progress(done: float, total: float) -> None:
@@ -174,7 +172,7 @@ def _progress(spec: JobSpec, report: Callable[[str, float, float], None]) -> Cal
         if now - last < _POLL_SECONDS and done < total:
             return
         last = now
-        if flag.exists():
+        if depot.cancelled(spec.run):
             raise Cancelled(f"run {spec.run} was cancelled")
         report(spec.key, float(done), float(total))
 
@@ -284,6 +282,11 @@ def clean_scratch(library: str | Path) -> int:
             shutil.rmtree(folder, ignore_errors=True)
             removed += 1
     return removed
+
+
+@cache
+def _clean_once(folder: Path) -> None:
+    clean_scratch(folder)
 
 
 def _alive(pid: int) -> bool:

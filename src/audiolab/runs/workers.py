@@ -159,7 +159,7 @@ class Workers:
         tend_workers(self._client)
 
     def _known(self) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self._client.scheduler_info(n_workers=-1)["workers"]
+        found: Mapping[str, Any] = self._client.scheduler_info(n_workers=-1).get("workers", {})
         return found
 
     def _find_again(self) -> None:
