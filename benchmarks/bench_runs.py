@@ -1,6 +1,7 @@
 """Runs: what the engine itself costs, how it scales with workers and songs, and where it would end.
 
-    python benchmarks/bench_runs.py [--songs 200] [--counts 10,100,1000] [--only overhead,workers,songs,simulation]
+    python benchmarks/bench_runs.py [--songs 200] [--counts 10,100,1000]
+        [--only overhead,workers,songs,outside,simulation]
 
 Stages that do nothing are brought by a plugin (an entry point), so what is timed is planning, sending, records and the
 catalog. The simulation plays the measured costs for 1 to 64 workers: the driver handles one job after another, workers
@@ -152,6 +153,35 @@ def songs_scale(folder: Path, counts: list[int]) -> dict[int, float]:
     return found
 
 
+def outside(folder: Path, count: int, recipe: str = "full") -> dict[str, float]:
+    """Run a real recipe over rendered songs on one worker that has worked before: what is not the stages' own time."""
+    from audiolab.synth import render_song
+
+    files = []
+    for index in range(count + 1):
+        song = render_song(bars=17, seed=index, bpm=104.0 + 4 * index, name=f"real {index}")
+        files.append(write_audio(folder / f"{song.name}.wav", song.mix))
+    workers = LocalWorkers(ClusterShape(workers=1))
+    client = workers.client()
+    try:
+        with Library(folder / "outside") as library:
+            songs = list(library.add(files, kind="song").sounds)
+            params = {"separate": {"engine": "spectral"}}
+            process(songs[:1], recipe, params=params, client=client).wait()
+            report = process(songs[1:], recipe, params=params, client=client).wait()
+    finally:
+        client.close()
+        workers.close()
+    assert report.wall_seconds is not None
+    stages = sum(report.stage_seconds.values())
+    return {
+        "jobs": len(report.done),
+        "wall": report.wall_seconds,
+        "outside": 1 - stages / report.wall_seconds,
+        "realtime": report.realtime_factor or 0.0,
+    }
+
+
 def simulate(job_seconds: float, driver_seconds: float, workers: int, jobs: int = 3000) -> float:
     """Give the share of its time that a worker works, if one driver hands out jobs one after another."""
     free = [0.0] * workers
@@ -171,7 +201,7 @@ def main() -> None:
     parser.add_argument("--songs", type=int, default=200)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--counts", default="10,100,1000")
-    parser.add_argument("--only", default="overhead,workers,songs,simulation")
+    parser.add_argument("--only", default="overhead,workers,songs,outside,simulation")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     only = set(options.only.split(","))
@@ -195,6 +225,12 @@ def main() -> None:
             print("| songs | ms a song |\n|---|---|")
             for count, value in found["songs"].items():
                 print(f"| {count} | {value:.1f} |")
+        if "outside" in only:
+            found["outside"] = real = outside(folder, 5)
+            print(
+                f"recipe full, 5 songs, one worker: {real['jobs']} jobs in {real['wall']:.1f} s, "
+                f"{real['outside']:.1%} of it outside stages, {real['realtime']:.2f} times real time"
+            )
         if "simulation" in only:
             cost = found["overhead"]["ms_a_job"] / 1000
             print(f"simulated share of time that workers work, {1000 * cost:.1f} ms of driver a job:")

@@ -44,6 +44,10 @@ class CatalogError(AudiolabError):
     """The library's catalog or media store refuses or is damaged."""
 
 
+class CatalogFullError(CatalogError):
+    """There is no room for a change of the catalog."""
+
+
 class ModelError(AudiolabError):
     """Weights are missing, changed, unsafe or of the wrong shape."""
 

@@ -11,7 +11,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, NoSuchModuleError, OperationalError
 from sqlalchemy.pool import QueuePool
 
-from audiolab.errors import CatalogError, MissingDependency
+from audiolab.errors import CatalogError, CatalogFullError, MissingDependency
 
 __all__ = ["BUSY_SECONDS", "WRITE", "postgres_engine", "postgres_url", "sqlite_engine", "translated"]
 
@@ -93,6 +93,9 @@ def postgres_engine(url: URL) -> Engine:
     return engine
 
 
+_FULL = ("disk is full", "No space left")
+
+
 @contextmanager
 def translated(where: str) -> Iterator[None]:
     """Turn what the driver says into a `CatalogError` with advice."""
@@ -103,7 +106,8 @@ def translated(where: str) -> Iterator[None]:
     except (OperationalError, DatabaseError) as error:
         said = _first_line(error)
         advice = next((text for sign, text in _advice().items() if sign in said), "")
-        raise CatalogError(f"{where!r}: {said}{advice}") from error
+        full = any(sign in said for sign in _FULL)
+        raise (CatalogFullError if full else CatalogError)(f"{where!r}: {said}{advice}") from error
 
 
 def _first_line(error: DatabaseError) -> str:

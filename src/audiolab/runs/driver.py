@@ -21,6 +21,7 @@ from audiolab.errors import AudiolabError, CatalogError
 from audiolab.library import Library, Sound
 from audiolab.runs.graph import Ended, Planned, Planner
 from audiolab.runs.jobs import JobOutcome
+from audiolab.runs.keeping_jobs import keep_jobs
 from audiolab.runs.logs import RunLog, log_context, redact, told
 from audiolab.runs.recipe import Recipe
 from audiolab.runs.telling import Teller, label_of_job
@@ -203,7 +204,7 @@ class Driver(threading.Thread):
                 ended = Ended("failed", None, _DIED)
             if again is not None:
                 self._teller.remaining.again(job.id)
-                library.set_jobs(self.run_id, [{"id": job.id, "status": "waiting", "progress": None}])
+                keep_jobs(library, self.run_id, {"id": job.id, "status": "waiting", "progress": None})
                 again.append((index, job))
                 continue
             self._end(library, planner, job, ended, index)
@@ -236,7 +237,7 @@ class Driver(threading.Thread):
             log.warning("jobs that have begun go on to their end: %s", error)
 
     def _submit(self, library: Library, job: Planned, index: int) -> Any:
-        library.set_jobs(self.run_id, [self._row(job, "running", key=job.spec.key if job.spec else None)])
+        keep_jobs(library, self.run_id, self._row(job, "running", key=job.spec.key if job.spec else None))
         future = self._workers.submit(
             run_job,
             job.spec,
@@ -294,14 +295,10 @@ class Driver(threading.Thread):
             level = logging.ERROR if ended.status == "failed" else logging.INFO
             with log_context(stage=job.stage, sound=label_of_job(job), sound_id=job.sound.id):
                 told.log(level, "%s%s", ended.status, ended.why and f": {ended.why}")
-        library.set_jobs(
-            self.run_id,
-            [
-                self._row(
-                    job, ended.status, key=ended.key, why=ended.why, notes=ended.notes, seconds=seconds, engine=engine
-                )
-            ],
+        row = self._row(
+            job, ended.status, key=ended.key, why=ended.why, notes=ended.notes, seconds=seconds, engine=engine
         )
+        keep_jobs(library, self.run_id, row)
 
     def _row(self, job: Planned, status: str, **columns: Any) -> dict[str, Any]:
         return {

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from audiolab.errors import CatalogFullError
 from audiolab.library import Library, Sound
 from audiolab.library.tallies import measured_rates
 from audiolab.runs.graph import Planned, label_of
@@ -139,8 +141,9 @@ class Teller:
                 self.remaining.begun(job.id, self._since.get(job.spec.key, now))
         self._left = self.remaining.left(self._places, shares)
         self._at = [f"{job.stage} of {job.spec.label}" for job in begun[:_AT_WORK] if job.spec is not None]
-        library.set_jobs(self.run_id, [{"id": job, "progress": round(share, 3)} for job, share in shares.items()])
-        library.update_run(self.run_id, report=self.state())
+        with contextlib.suppress(CatalogFullError):  # how far it is will be told again
+            library.set_jobs(self.run_id, [{"id": job, "progress": round(share, 3)} for job, share in shares.items()])
+            library.update_run(self.run_id, report=self.state())
         return True
 
     def state(self) -> dict[str, Any]:
