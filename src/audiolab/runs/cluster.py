@@ -14,6 +14,7 @@ from typing import Any
 
 from audiolab.errors import MissingDependency, RunError
 from audiolab.runs.shapes import ClusterShape, chosen_shape, gpu_count
+from audiolab.runs.spawning import spare_the_script
 
 __all__ = ["LocalWorkers", "close_client", "connect", "get_client", "thread_environment", "worker_count"]
 
@@ -122,6 +123,7 @@ class LocalWorkers:
         port: int = 0,
         dashboard: str = DASHBOARD_ADDRESS,
     ) -> None:
+        spare_the_script()
         self.shape = shape
         self._cpu: subprocess.Popen[bytes] | None = None
         options = {
