@@ -38,6 +38,11 @@ class Fixed:
         return self._row.stem
 
     @property
+    def parent_id(self) -> str | None:
+        """Id of the sound that it was made or cut from."""
+        return self._row.parent_id
+
+    @property
     def content_id(self) -> str | None:
         """Hash of its samples (or packets); None for views."""
         return self._row.content_id

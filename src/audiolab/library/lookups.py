@@ -74,6 +74,14 @@ class Lookups:
         with self.store.transaction(write=False) as session:
             return overlaying.require(session, sound_id)
 
+    def sound_rows(self, sound_ids: Iterable[str]) -> dict[str, SoundRow]:
+        """Give rows of many sounds as they are now, by id; those that are not there are left out."""
+        found: dict[str, SoundRow] = {}
+        with self.store.transaction(write=False) as session:
+            for ids in chunks(sound_ids):
+                found.update({row.id: row for row in session.scalars(select(SoundRow).where(SoundRow.id.in_(ids)))})
+        return found
+
     def children(self, parent_id: str, *, kind: str | None = None, result_key: str | None = None) -> SoundList:
         """Give what was made (not cut) from a sound: all of one result, else what is current."""
         statement = select(SoundRow).where(

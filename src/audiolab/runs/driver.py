@@ -160,7 +160,7 @@ class Driver(threading.Thread):
         mine = self._open.setdefault(index, set())  # also where no step takes this sound
         instant = True
         while instant:
-            planned = [job for job in planner.plan(songs[index]) if job.id not in mine]
+            planned = planner.plan(songs[index], known=mine)
             instant = False
             for job in planned:
                 if job.spec is not None:

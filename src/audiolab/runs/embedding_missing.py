@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from audiolab.errors import AudiolabError, RunError
 from audiolab.library import Library, Record
 from audiolab.library.folding import fold_again
-from audiolab.runs.graph import spec_of
+from audiolab.runs.graph import specs_of
 from audiolab.runs.jobs import JobSpec
 from audiolab.runs.keys import result_key
 from audiolab.runs.worker import run_job
@@ -70,7 +70,7 @@ def embed_missing(
         whole = samples is not None and bool(samples.result_key) and sound_id in samples.ids
         unit = library.sample_set(str(samples.result_key)) if samples is not None and whole else None
         try:
-            sounds = tuple(spec_of(item) for item in (unit if unit is not None else (sound,)))
+            sounds = specs_of(tuple(unit) if unit is not None else (sound,))
             spec = JobSpec(
                 run="",
                 key=result_key(

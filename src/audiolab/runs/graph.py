@@ -6,19 +6,20 @@ earlier jobs end, so planning is repeated after each job; a run is over when not
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from audiolab.errors import CatalogError
 from audiolab.library import Library, Record, SampleSet, Sound
+from audiolab.library.models import SoundRow
 from audiolab.runs.jobs import JobSpec, JobStatus, SoundSpec
 from audiolab.runs.keys import document_hash, result_key
 from audiolab.runs.recipe import Recipe, Step
 from audiolab.stages.base import Need, Stage
 from audiolab.stages.registry import get_stage
 
-__all__ = ["Ended", "Planned", "Planner", "job_id", "label_of", "spec_of"]
+__all__ = ["Ended", "Planned", "Planner", "job_id", "label_of", "spec_of", "specs_of"]
 
 
 def job_id(stage: str, sound_id: str) -> str:
@@ -72,15 +73,20 @@ class Planner:
     resolutions: Mapping[str, Mapping[str, Any]]
     ended: dict[str, Ended] = field(default_factory=dict)
 
-    def plan(self, song: Sound) -> list[Planned]:
-        """Find the jobs of a song (or of a stem or sample that is processed by itself) that are ready."""
+    def plan(self, song: Sound, known: Container[str] = ()) -> list[Planned]:
+        """Find the jobs of a song (or of a stem or sample that is processed by itself) that are ready.
+
+        Parameters
+        ----------
+        song : Sound
+            What the run was asked to process.
+        known : container of str, optional
+            Ids of jobs that were found before and have not ended: they are not looked at again.
+        """
         found = []
         for step in self.recipe.steps:
             stage = get_stage(step.stage)
-            for sound, sample_set in self._units(step, stage, song):
-                identity = job_id(step.stage, sound.id)
-                if identity in self.ended:
-                    continue
+            for sound, sample_set in self._units(step, stage, song, known):
                 planned = self._plan_job(stage, song, sound, sample_set)
                 if planned is not None:
                     found.append(planned)
@@ -88,23 +94,32 @@ class Planner:
 
     # ---- units -----------------------------------------------------------------------------------
 
-    def _units(self, step: Step, stage: Stage, song: Sound) -> Iterator[tuple[Sound, SampleSet | None]]:
+    def _units(
+        self, step: Step, stage: Stage, song: Sound, known: Container[str]
+    ) -> Iterator[tuple[Sound, SampleSet | None]]:
+        """Find what a step works on and nobody has found before; sets of thousands are not read again for nothing."""
+
+        def new(sound: Sound) -> bool:
+            identity = job_id(step.stage, sound.id)
+            return identity not in self.ended and identity not in known
+
         for sound in self._sounds(step, song):
             if not step.wants(sound.kind, sound.stem):
                 continue
             if stage.unit != "set":
-                if stage.takes.accepts(sound.kind, sound.stem):
+                if stage.takes.accepts(sound.kind, sound.stem) and new(sound):
                     yield sound, None
             elif sound.kind == "sample":
-                yield sound, None
+                if new(sound):
+                    yield sound, None
             else:
-                if (samples := self._samples(step, sound)) is not None:
+                if new(sound) and (samples := self._samples(step, sound)) is not None:
                     yield sound, samples
                 # What people cut belongs to no set, so each is a unit of its own.
                 cuts = self.library.hand_slices(sound.id)
                 members = set(self.library.samples_of(sound.id).ids) if len(cuts) else set()
                 for cut in cuts:
-                    if cut.id not in members:
+                    if cut.id not in members and new(cut):
                         yield cut, None
 
     def _sounds(self, step: Step, song: Sound) -> list[Sound]:
@@ -162,7 +177,7 @@ class Planner:
                 return over("skipped", f"it needs {need.stage!r}, which gave no result for {owner.name!r}")
         sounds = (sound,) if samples is None else tuple(samples)
         try:
-            specs = tuple(spec_of(item) for item in sounds)
+            specs = specs_of(sounds)
         except CatalogError as error:
             return over("failed", str(error))
         key = result_key(
@@ -234,26 +249,57 @@ def label_of(song: Sound, sound: Sound) -> str:
 
 def spec_of(sound: Sound) -> SoundSpec:
     """Find the file a sound lies in and, for views, where."""
+    return specs_of((sound,))[0]
+
+
+def specs_of(sounds: Sequence[Sound]) -> tuple[SoundSpec, ...]:
+    """Find the files that sounds lie in; a set of thousands costs a few questions to the catalog, not thousands.
+
+    Raises
+    ------
+    CatalogError
+        If a sound is gone, or has neither a file nor a parent.
+    """
+    if not sounds:
+        return ()
+    rows = sounds[0].library.sound_rows(sound.id for sound in sounds)
+    carriers: dict[str, Sound] = {}
+    return tuple(_spec(sound, rows, carriers) for sound in sounds)
+
+
+def _spec(sound: Sound, rows: Mapping[str, SoundRow], carriers: dict[str, Sound]) -> SoundSpec:
+    row = rows.get(sound.id)
+    if row is None:
+        raise CatalogError(f"the library has no sound {sound.id[:12]!r}")
     start, stop, carrier = sound.start, sound.stop, sound
     while carrier.media is None:
-        parent = carrier.parent
+        parent = _parent(carrier, carriers)
         if parent is None:
-            raise CatalogError(f"{sound.name!r} has neither a file nor a parent; run `audiolab fsck`")
+            raise CatalogError(f"{row.name!r} has neither a file nor a parent; run `audiolab fsck`")
         if carrier is not sound and start is not None and stop is not None:
             start, stop = start + (carrier.start or 0), stop + (carrier.start or 0)
         carrier = parent
     return SoundSpec(
         id=sound.id,
         key=sound.id,
-        name=sound.name,
+        name=row.name,
         kind=sound.kind,
         stem=sound.stem,
         media=carrier.media,
         start=start if carrier is not sound else None,
         stop=stop if carrier is not sound else None,
-        facts=sound.facts,
+        facts=dict(row.facts),
         path=_referred(carrier),
     )
+
+
+def _parent(sound: Sound, known: dict[str, Sound]) -> Sound | None:
+    """Give what a sound was cut from; what was never changes, so it is looked up once."""
+    if sound.parent_id is None:
+        return None
+    if sound.parent_id not in known:
+        known[sound.parent_id] = sound.library.sound(sound.parent_id)
+    return known[sound.parent_id]
 
 
 def _referred(carrier: Sound) -> str | None:

@@ -12,7 +12,7 @@ from audiolab.library import remaking as catalog
 from audiolab.library.models import ResultRow
 from audiolab.library.overlays import overlaid, relabelled
 from audiolab.library.text import shorten
-from audiolab.runs.graph import spec_of
+from audiolab.runs.graph import specs_of
 from audiolab.runs.jobs import JobSpec
 from audiolab.runs.keys import document_hash
 from audiolab.stages.base import Resolved
@@ -56,7 +56,7 @@ def spec_then(library: Library, row: ResultRow, of: Sound, now: Resolved, notes:
         notes=now.notes,
         sound_id=row.sound_id,
         set_id=row.set_id,
-        sounds=tuple(map(spec_of, sounds)),
+        sounds=specs_of(sounds),
         needs={name: _need(library, row, of, name, notes, anyway=anyway) for name in row.needs},
     )
 
