@@ -17,7 +17,6 @@ from typing import Any
 
 import pytest
 from network_hosts import Hosts, NoHosts, network
-from test_faults import plugin
 from test_kill import RECIPE, _state
 
 from audiolab.audio import write_audio
@@ -31,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "library"))
 from postgres import NoPostgres, programs
 from s3_server import KEYS, s3, s3_endpoint
 
-__all__ = ["plugin", "s3", "s3_endpoint"]
+__all__ = ["s3", "s3_endpoint"]
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cluster")]
 QUICK_TO_NOTICE = {
     "DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP": "12s",  # Dask takes no less
