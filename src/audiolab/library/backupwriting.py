@@ -93,8 +93,10 @@ class FolderWriter:
             raise CatalogError(f"{str(self.target)!r} is {what}; give a new folder")
 
     def __enter__(self) -> Self:
-        (self.target / "backups").mkdir(parents=True, exist_ok=True)
+        # The mark first: a folder with anything else and without it is taken for somebody's own.
+        self.target.mkdir(parents=True, exist_ok=True)
         (self.target / UNFINISHED).write_text(f"begun at {utc_now().isoformat()}\n", encoding="utf-8")
+        (self.target / "backups").mkdir(exist_ok=True)
         for path in self.target.rglob(".*.part*"):
             path.unlink()  # of a backup that was killed
         self._there = {file.hash: file.size for file in FileMediaStore(self.target / "media").files()}
