@@ -251,6 +251,12 @@ class Lab:
             "(n) => globalThis.__audiolab_taps.reduce((s, x) => s + x.left.length, 0) >= n", arg=frames, timeout=timeout
         )
 
+    def pause(self, page: Any) -> None:
+        """Pause by key, unless the end of the sound was reached meanwhile, and wait until it is quiet."""
+        if page.locator(".al-play").first.get_attribute("aria-label") == "pause":
+            page.keyboard.press("Space")
+        page.wait_for_function("() => document.querySelector('.al-play').getAttribute('aria-label') === 'play'")
+
     def clear_taps(self, page: Any) -> None:
         """Forget what was played."""
         page.evaluate("() => { globalThis.__audiolab_taps.length = 0; }")

@@ -30,8 +30,7 @@ def listen(lab, page, frames: int) -> np.ndarray:
     lab.clear_taps(page)
     page.keyboard.press("Space")
     lab.wait_played(page, frames)
-    page.keyboard.press("Space")
-    page.wait_for_function("() => document.querySelector('.al-play').getAttribute('aria-label') === 'play'")
+    lab.pause(page)
     return lab.tapped(page)
 
 
@@ -49,6 +48,7 @@ def test_hears_audio_notes_and_both_in_sync(lab):
     np.testing.assert_allclose(heard, stem("bass")[:, : heard.shape[1]], atol=1e-6)
     lab.python(page, "roll.hear = 'notes'; roll.stems = ['drums']")
     page.wait_for_function("() => document.querySelectorAll('.al-hear')[1].getAttribute('aria-pressed') === 'true'")
+    page.wait_for_selector('.al-roll-stem.al-roll-off:has-text("bass")')
     page.keyboard.press("Home")
     heard = listen(lab, page, RATE // 2)
     np.testing.assert_allclose(heard[0], voice(DRUMS, drums=True)[0, : heard.shape[1]], atol=1e-6)

@@ -1,7 +1,7 @@
 import type { Engine, EngineTrack, Loop } from "./engine";
 
-/** What the page tells the engine. */
-export type Command =
+/** What the page tells the engine; what changes where it stands or whether it plays has a number, counted up. */
+export type Command = { order?: number } & (
   | { type: "tracks"; tracks: EngineTrack[] }
   | { type: "load"; tracks: EngineTrack[] }
   | { type: "track"; id: string; changes: Partial<EngineTrack> }
@@ -14,11 +14,14 @@ export type Command =
   | { type: "until"; frame: number | null }
   | { type: "speed"; speed: number }
   | { type: "tap"; on: boolean }
-  | { type: "close" };
+  | { type: "close" }
+);
 
 /** What the engine tells the page, about 40 times a second and whenever its state changes. */
 export interface Report {
   type: "report";
+  /** Number of the last command that was obeyed: a report with a lower one tells of the time before it. */
+  order: number;
   frame: number;
   playing: boolean;
   stalled: boolean;
@@ -73,6 +76,7 @@ export class Host {
   private since = 0;
   private before = "";
   private tapping = false;
+  private order = 0;
   closed = false;
 
   constructor(readonly engine: Engine, private readonly post: (message: Report | Tapped, transfer?: Transferable[]) => void) {}
@@ -81,7 +85,9 @@ export class Host {
     if (command.type === "tap") this.tapping = command.on;
     else if (command.type === "close") this.closed = true;
     else obey(this.engine, command);
-    if (command.type === "seek" || command.type === "tracks" || command.type === "load") this.since = Infinity;
+    if (command.order === undefined) return;
+    this.order = command.order;
+    this.since = Infinity; // report at once
   }
 
   run(left: Float32Array, right: Float32Array): void {
@@ -98,6 +104,7 @@ export class Host {
     this.since = 0;
     this.post({
       type: "report",
+      order: this.order,
       frame: this.engine.position,
       playing: this.engine.playing,
       stalled: this.engine.stalled,

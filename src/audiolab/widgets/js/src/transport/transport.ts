@@ -1,6 +1,6 @@
 import { CHUNK, type EngineTrack, type Loop } from "./engine";
 import { Output } from "./output";
-import type { Report, Tapped } from "./protocol";
+import type { Command, Report, Tapped } from "./protocol";
 import type { Source } from "./source";
 
 export interface Track {
@@ -52,6 +52,7 @@ export class Transport {
   private loopNow: { start: number; stop: number } | null = null;
   private speedNow = 1;
   private generation = 0;
+  private orders = 0;
   private closed = false;
 
   constructor(public sampleRate: number, signal?: AbortSignal) {
@@ -75,7 +76,7 @@ export class Transport {
       if (!this.held.has(id)) this.held.set(id, new Set());
       if (!this.asked.has(id)) this.asked.set(id, new Set());
     }
-    this.opened?.send({ type: how, tracks: this.engineTracks() });
+    this.order(this.opened, { type: how, tracks: this.engineTracks() });
   }
 
   /** Put one sound in the place of all others, at the beginning. */
@@ -158,7 +159,7 @@ export class Transport {
       if (sounding !== this) return; // another one was started meanwhile
       if (this.frame >= this.length) this.moved(Math.round((this.loopNow?.start ?? 0) * this.sampleRate));
       this.fetch();
-      output.send({ type: "play" });
+      this.order(output, { type: "play" });
       this.become("waiting");
       await output.resume();
     } catch (error) {
@@ -170,12 +171,12 @@ export class Transport {
   async playSpan(start: number, stop: number): Promise<void> {
     const output = await this.open();
     this.seek(start);
-    output.send({ type: "until", frame: Math.round(stop * this.sampleRate) });
+    this.order(output, { type: "until", frame: Math.round(stop * this.sampleRate) });
     await this.play();
   }
 
   pause(): void {
-    this.opened?.send({ type: "pause" });
+    this.order(this.opened, { type: "pause" });
     if (sounding === this) sounding = null;
   }
 
@@ -189,8 +190,8 @@ export class Transport {
 
   seek(seconds: number): void {
     this.moved(Math.round(Math.max(0, Math.min(seconds, this.duration)) * this.sampleRate));
-    this.opened?.send({ type: "until", frame: null });
-    this.opened?.send({ type: "seek", frame: this.frame });
+    this.order(this.opened, { type: "until", frame: null });
+    this.order(this.opened, { type: "seek", frame: this.frame });
     if (this.opened) this.fetch();
     this.emit("time", this.position);
   }
@@ -234,10 +235,10 @@ export class Transport {
         throw new Error("this sound was closed before it began");
       }
       this.opened = mine = output;
-      output.send({ type: "tracks", tracks: this.engineTracks() });
+      this.order(output, { type: "tracks", tracks: this.engineTracks() });
       output.send({ type: "loop", loop: this.engineLoop() });
       output.send({ type: "speed", speed: this.speedNow });
-      output.send({ type: "seek", frame: this.frame });
+      this.order(output, { type: "seek", frame: this.frame });
       if (taps()) output.send({ type: "tap", on: true });
       return output;
     });
@@ -246,6 +247,11 @@ export class Transport {
       if (this.output === opening) this.output = null;
     });
     return opening;
+  }
+
+  /** Send what changes where the engine stands or whether it plays. */
+  private order(output: Output | null, command: Command): void {
+    output?.send({ ...command, order: ++this.orders });
   }
 
   /** Go over to another sample rate: sounds are never resampled while they are played. */
@@ -262,6 +268,7 @@ export class Transport {
       taps()?.push({ frame: message.frame, left: message.left, right: message.right, sampleRate: this.sampleRate });
       return;
     }
+    if (message.order < this.orders) return; // sent before the engine had heard the last command
     this.moved(message.frame);
     this.emit("meter", { left: message.left, right: message.right, tracks: message.peaks });
     this.become(!message.playing ? "paused" : message.stalled ? "waiting" : "playing");
