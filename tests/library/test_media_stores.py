@@ -12,7 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile as sf
 from flaky_proxy import flaky
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -20,6 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from s3_server import KEYS, Bucket, s3, s3_endpoint
 
 from audiolab.errors import CatalogError, MissingDependency, ParameterError
+from audiolab.library import Library
 from audiolab.library.media import FileMediaStore, MediaStore, hash_bytes
 from audiolab.library.mediacache import MediaCache
 from audiolab.library.remote import RemoteFolder, clean_url
@@ -267,6 +270,28 @@ def test_an_upload_that_stops_in_the_middle_leaves_nothing(tmp_path: Path, monke
 
 
 # ---- URLs and secrets ------------------------------------------------------------------------------
+
+
+def test_what_a_killed_upload_left_is_named_and_taken_away_a_day_later(tmp_path: Path) -> None:
+    url = (tmp_path / "share").as_uri()
+    sf.write(tmp_path / "sine.wav", np.sin(np.arange(4410) / 10), 44100)
+    with Library(tmp_path / "library", media=url) as lib:
+        lib.add(tmp_path / "sine.wav", kind="sample")
+        if (child := os.fork()) == 0:
+            remote = RemoteFolder(url)
+            remote._fs.pipe_file = lambda place, data: (Path(place).write_bytes(data[:10]), os._exit(9))
+            remote.write("media/ab/file.wav", bytes(100))
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+        (part,) = (tmp_path / "share/media/ab").glob(".*.part")
+        assert lib.fsck(deep=True).clean, "somebody may be writing it"
+        os.utime(part, (time.time() - 100_000,) * 2)
+        (problem,) = lib.fsck().problems
+        assert (problem.kind, problem.what) == ("leftover", f"media/ab/{part.name}")
+        (fix,) = lib.repair().fixes
+        assert fix.done
+        assert not part.exists()
+        assert [path.read_bytes() for path in (tmp_path / "library/lost+found").rglob(part.name)] == [bytes(10)]
+        assert lib.fsck(deep=True).clean
 
 
 @pytest.mark.parametrize(

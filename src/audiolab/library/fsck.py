@@ -21,6 +21,7 @@ from audiolab.library.models import ResultRow, SoundRow
 from audiolab.library.records import Record
 from audiolab.library.rederiving import rederive
 from audiolab.library.referencing import ReferringMediaStore
+from audiolab.library.remote_media import RemoteMediaStore
 from audiolab.library.tables import html_table
 from audiolab.library.text import shorten
 
@@ -200,6 +201,9 @@ def _left_over(library: Library) -> Iterator[Problem]:
     if isinstance(library.media, FileMediaStore):
         for path in library.media.strays():
             yield Problem("stray", path.name, "this file in the media folder is no media")
+    elif isinstance(library.media, RemoteMediaStore):
+        for name in library.media.remote.unfinished(_LEFTOVER_SECONDS):
+            yield Problem("leftover", name, "an upload that was cut off more than a day ago")
     now = time.time()
     for path in sorted(library.tmp_dir.iterdir()) if library.tmp_dir.is_dir() else ():
         if now - _newest(path) > _LEFTOVER_SECONDS:

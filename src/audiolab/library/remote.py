@@ -6,6 +6,7 @@ fsspec's own FSSPEC_* variables), so a URL can be written down, logged and shown
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
@@ -13,7 +14,7 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -33,6 +34,8 @@ _MAY_PASS = frozenset(
 )  # fmt: skip
 """Names of errors of network libraries that are no `OSError`: the server may be there again soon."""
 _SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID", "FSSPEC_S3_SECRET", "FSSPEC_S3_KEY")
+_FOLDERS = ("media", "records", "new", "flags")
+_PART = re.compile(r"/\.[0-9a-f]{16}\.part$")
 T = TypeVar("T")
 
 
@@ -144,7 +147,7 @@ class RemoteFolder:
                     raise OSError(f"{sent} of {size} bytes arrived")
                 self._fs.mv(temporary, place)
             except BaseException:
-                with _quiet():
+                with contextlib.suppress(Exception):  # the reason is on its way to the user
                     self._fs.rm_file(temporary)
                 raise
 
@@ -213,9 +216,17 @@ class RemoteFolder:
         for path, info in found.items():
             inner = self._inner(path)
             if inner.startswith(f"{folder}/{prefix}") and info.get("type") != "directory":
-                written = info.get("LastModified") or info.get("created") or info.get("mtime")
+                written = info.get("LastModified") or info.get("mtime") or info.get("created")
                 files.append(RemoteFile(inner, int(info.get("size") or 0), _time(written)))
         return sorted(files, key=lambda file: file.name)
+
+    def unfinished(self, seconds: float) -> list[str]:
+        """List what uploads left that were killed longer ago than that; stores of objects show no such files."""
+        if self.objects:
+            return []
+        files = [file for folder in _FOLDERS for file in self.find(folder)]
+        old = datetime.now(UTC) - timedelta(seconds=seconds)
+        return [file.name for file in files if _PART.search(file.name) and file.written and file.written < old]
 
     def _place(self, name: str) -> str:
         return f"{self._root}/{name}"
@@ -253,15 +264,6 @@ class RemoteFolder:
                     ) from None
             time.sleep(pause)
             pause = min(2 * pause, 5.0)
-
-
-class _quiet:  # noqa: N801 - used like a function
-    """Ignore what goes wrong while cleaning up: the reason for it is on its way to the user."""
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
-        return kind is not None and issubclass(kind, Exception)
 
 
 def _may_pass(error: Exception) -> bool:

@@ -332,9 +332,14 @@ class _Repair:
             return
 
     def _leftover(self, problem: Problem) -> None:
-        path = self.library.tmp_dir / problem.what
+        media, path = self.library.media, self.library.tmp_dir / Path(problem.what).name
+        remote = media.remote if isinstance(media, RemoteMediaStore) and "/" in problem.what else None
+        if remote is not None:
+            remote.get(problem.what, path)
         if path.exists():
             self.lost.take(path, "leftover", problem.detail)
+        if remote is not None:
+            remote.remove(problem.what)
         self._say(problem, True, "moved to lost+found")
 
     # ---- rows --------------------------------------------------------------------------------------
