@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any, cast
 
 from sqlalchemy import Table, bindparam, delete, func, insert, or_, select, text, update
@@ -213,17 +214,18 @@ def _families(session: Session, cards: Mapping[str, Card], rows: Mapping[str, Ma
     return set(session.scalars(select(SoundRow.id).where(SoundRow.song_id.in_(songs))))
 
 
-def _misplaced(session: Session, ids: Sequence[str]) -> list[tuple[int, int | None, int | None]]:
-    """Give number, song and parent of the cards whose song or parent is not yet the right one."""
+@cache
+def _other_places() -> Any:
+    """Select number, song, parent and kind where a card's song or parent is not yet the right one."""
     song, parent = aliased(CardRow), aliased(CardRow)
     right = func.coalesce(song.number, CardRow.number)
-    statement = (
+    return (
         select(CardRow.number, song.number, parent.number, SoundRow.kind)
         .join(SoundRow, SoundRow.id == CardRow.sound_id)
         .outerjoin(song, song.sound_id == SoundRow.song_id)
         .outerjoin(parent, parent.sound_id == SoundRow.parent_id)
         .where(
-            CardRow.sound_id.in_(ids),
+            CardRow.sound_id.in_(bindparam("ids", expanding=True)),
             or_(
                 CardRow.parent.is_distinct_from(parent.number),
                 (SoundRow.kind == "song") & CardRow.song.is_distinct_from(right),
@@ -231,9 +233,13 @@ def _misplaced(session: Session, ids: Sequence[str]) -> list[tuple[int, int | No
             ),
         )
     )
+
+
+def _misplaced(session: Session, ids: Sequence[str]) -> list[tuple[int, int | None, int | None]]:
+    """Give number, song and parent of the cards whose song or parent is not yet the right one."""
     return [
         (number, number if kind == "song" and of_song is None else of_song, of_parent)
-        for number, of_song, of_parent, kind in session.execute(statement)
+        for number, of_song, of_parent, kind in session.execute(_other_places(), {"ids": ids})
     ]
 
 
