@@ -1,3 +1,4 @@
+import { stays, upcoming } from "./ahead";
 import { CHUNK, type EngineTrack, type Loop } from "./engine";
 import { Output } from "./output";
 import type { Command, Report, Tapped } from "./protocol";
@@ -28,8 +29,6 @@ interface Events {
 
 type Handlers = { [K in keyof Events]: Set<(value: Events[K]) => void> };
 
-const AHEAD_SECONDS = 30;
-const BEHIND_CHUNKS = 1;
 const IN_FLIGHT = 3;
 
 /** The transport that sounds now; there is one on a page. */
@@ -294,26 +293,8 @@ export class Transport {
 
   // ---- samples -------------------------------------------------------------------------------
 
-  /** Chunks that will be heard within 30 s, the next one first; a loop's beginning follows its end. */
-  private upcoming(most: number): number[] {
-    const found: number[] = [];
-    let frame = this.frame;
-    let left = AHEAD_SECONDS * this.sampleRate;
-    const loop = this.engineLoop();
-    while (left > 0 && found.length < most && frame < this.length) {
-      const index = Math.floor(frame / CHUNK);
-      if (found.includes(index) && loop && frame === loop.start) break;
-      if (!found.includes(index)) found.push(index);
-      let next = (index + 1) * CHUNK;
-      if (loop && frame < loop.stop && next >= loop.stop) next = loop.stop;
-      left -= next - frame;
-      frame = loop && next === loop.stop ? loop.start : next;
-    }
-    return found;
-  }
-
   private fetch(most = Infinity): void {
-    const wanted = this.upcoming(most);
+    const wanted = upcoming(this.frame, this.length, this.sampleRate, this.engineLoop(), most);
     for (const index of wanted) {
       for (const track of this.tracks) {
         const asked = this.asked.get(track.id)!;
@@ -346,10 +327,9 @@ export class Transport {
   }
 
   private drop(wanted: number[]): void {
-    const here = Math.floor(this.frame / CHUNK);
     for (const [id, held] of this.held) {
       for (const index of [...held]) {
-        if (wanted.includes(index) || (index <= here && index >= here - BEHIND_CHUNKS) || index === 0) continue;
+        if (wanted.includes(index) || stays(index, this.frame)) continue;
         held.delete(index);
         this.opened?.send({ type: "drop", id, index });
       }
