@@ -352,13 +352,18 @@ def _put_each(session: Session, record: Record, used_at: datetime) -> list[Sound
     if not set(_units(session, record)).issuperset(ids):
         raise CatalogError(f"the record {record.key[:12]}… is damaged: it has facts of a sound outside the job")
     kind = f"{FACTS_OF}{record.stage}"
+    known: dict[str, DocumentRow] = {}
+    for part in chunks(ids):
+        of_mine = select(DocumentRow).where(DocumentRow.sound_id.in_(part), DocumentRow.kind == kind)
+        known.update({row.sound_id: row for row in session.scalars(of_mine)})
     for found in record.each:
-        known = session.get(DocumentRow, (found.sound_id, kind))
-        if known is None or known.updated_at <= used_at:
-            body = dict(found.facts)
-            session.merge(
-                DocumentRow(sound_id=found.sound_id, kind=kind, body=body, source="model", updated_at=used_at)
-            )
+        row = known.get(found.sound_id)
+        if row is None:
+            row = known[found.sound_id] = DocumentRow(sound_id=found.sound_id, kind=kind)
+            session.add(row)
+        elif row.updated_at > used_at:
+            continue
+        row.body, row.source, row.updated_at = dict(found.facts), "model", used_at
     session.flush()
     rows: list[SoundRow] = []
     for part in chunks(ids):

@@ -51,6 +51,29 @@ class Planned:
     ended: Ended | None = None
 
 
+class _Seen:
+    """What one look at the catalog has shown: several steps ask for the same stems and slices."""
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self._stems: dict[str, list[Sound]] = {}
+        self._cuts: dict[str, list[Sound]] = {}
+
+    def stems_of(self, song: Sound, key: str) -> list[Sound]:
+        """Give the stems of a song that a result has made."""
+        if key not in self._stems:
+            self._stems[key] = list(song.stems_of(key))
+        return self._stems[key]
+
+    def cut_by_hand(self, sound: Sound) -> list[Sound]:
+        """Give the slices that people cut from a sound, without those that a slicing has made, too."""
+        if sound.id not in self._cuts:
+            cuts = list(self._library.hand_slices(sound.id))
+            members = set(self._library.samples_of(sound.id).ids) if cuts else set()
+            self._cuts[sound.id] = [cut for cut in cuts if cut.id not in members]
+        return self._cuts[sound.id]
+
+
 @dataclass(slots=True)
 class Planner:
     """Plans the jobs of one run.
@@ -72,6 +95,11 @@ class Planner:
     recipe: Recipe
     resolutions: Mapping[str, Mapping[str, Any]]
     ended: dict[str, Ended] = field(default_factory=dict)
+    _seen: _Seen = field(init=False)
+    _needed: dict[str, tuple[Need, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._seen = _Seen(self.library)
 
     def plan(self, song: Sound, known: Container[str] = ()) -> list[Planned]:
         """Find the jobs of a song (or of a stem or sample that is processed by itself) that are ready.
@@ -84,6 +112,7 @@ class Planner:
             Ids of jobs that were found before and have not ended: they are not looked at again.
         """
         found = []
+        self._seen = _Seen(self.library)
         for step in self.recipe.steps:
             stage = get_stage(step.stage)
             for sound, sample_set in self._units(step, stage, song, known):
@@ -97,11 +126,11 @@ class Planner:
     def _units(
         self, step: Step, stage: Stage, song: Sound, known: Container[str]
     ) -> Iterator[tuple[Sound, SampleSet | None]]:
-        """Find what a step works on and nobody has found before; sets of thousands are not read again for nothing."""
+        """Find what a step can work on now and nobody has found before; sets of thousands are not read for nothing."""
 
         def new(sound: Sound) -> bool:
             identity = job_id(step.stage, sound.id)
-            return identity not in self.ended and identity not in known
+            return identity not in self.ended and identity not in known and not self._waits(stage, song, sound)
 
         for sound in self._sounds(step, song):
             if not step.wants(sound.kind, sound.stem):
@@ -116,10 +145,8 @@ class Planner:
                 if new(sound) and (samples := self._samples(step, sound)) is not None:
                     yield sound, samples
                 # What people cut belongs to no set, so each is a unit of its own.
-                cuts = self.library.hand_slices(sound.id)
-                members = set(self.library.samples_of(sound.id).ids) if len(cuts) else set()
-                for cut in cuts:
-                    if cut.id not in members and new(cut):
+                for cut in self._seen.cut_by_hand(sound):
+                    if new(cut):
                         yield cut, None
 
     def _sounds(self, step: Step, song: Sound) -> list[Sound]:
@@ -130,7 +157,7 @@ class Planner:
         made = self.ended.get(job_id(maker.stage, song.id))
         if made is None or made.key is None:
             return [song]
-        return [song, *(stem for stem in song.stems_of(made.key))]
+        return [song, *self._seen.stems_of(song, made.key)]
 
     def _samples(self, step: Step, sound: Sound) -> SampleSet | None:
         maker = self._maker("cuts", step)
@@ -162,12 +189,7 @@ class Planner:
         if stage.unit == "set" and samples is not None and len(samples) == 0:
             return over("skipped", "nothing was cut from this sound")
         needs: dict[str, Any] = {}
-        for need in stage.needs_for(stage.params(**resolution["params"])):
-            # A stem that is processed by itself still has a song, whose results an earlier run may have left.
-            owner = (sound.song or song) if need.of == "song" else sound
-            state = self._need(need, owner) if owner.id in (song.id, sound.id) else "look"
-            if state == "wait":
-                return None
+        for need, owner, state in self._needs(stage, song, sound):
             if need.saves:
                 continue
             document = self.library.effective(owner.id, need.stage) if state == "look" else None
@@ -227,6 +249,22 @@ class Planner:
             if found is not None and list(found.sound_ids) == ids:
                 return found.encoder, found.media
         return None
+
+    def _waits(self, stage: Stage, song: Sound, sound: Sound) -> bool:
+        """Say whether this run still makes what a job needs."""
+        if self.resolutions[stage.name]["status"] != "ready":
+            return False
+        return any(state == "wait" for _, _, state in self._needs(stage, song, sound))
+
+    def _needs(self, stage: Stage, song: Sound, sound: Sound) -> Iterator[tuple[Need, Sound, str]]:
+        """Give what a job needs, of which sound, and where that stands."""
+        if stage.name not in self._needed:
+            resolution = self.resolutions[stage.name]
+            self._needed[stage.name] = tuple(stage.needs_for(stage.params(**resolution["params"])))
+        for need in self._needed[stage.name]:
+            # A stem that is processed by itself still has a song, whose results an earlier run may have left.
+            owner = (sound.song or song) if need.of == "song" else sound
+            yield need, owner, self._need(need, owner) if owner.id in (song.id, sound.id) else "look"
 
     def _need(self, need: Need, owner: Sound) -> str:
         """Say `wait` while this run still makes the need, `look` when the catalog may have it, else `none`."""
