@@ -6,7 +6,6 @@ import json
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,8 @@ from typing import Any
 import nbformat
 import numpy as np
 import pytest
+
+from free_ports import free_port
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SHOTS = os.environ.get("AUDIOLAB_SHOTS")
@@ -61,9 +62,7 @@ class Server:
         self.folder, self.token = folder, secrets.token_hex(12)
         self.home = folder / "home"
         self.home.mkdir(exist_ok=True)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         settings = folder / "lab-settings"
         notes = settings / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
         notes.parent.mkdir(parents=True)

@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from free_ports import free_port
+
 HOSTILE = "<img src=x onerror=globalThis.__hacked=1>.wav"
 ROOT = Path(__file__).parents[2]
 
@@ -172,9 +174,7 @@ def test_a_run_is_watched_cancelled_and_resumed(lab):
 def voila(tmp_path_factory):
     """The app served by Voila, with a library and home of its own."""
     home = tmp_path_factory.mktemp("voila")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     environment = {
         **os.environ,
         "AUDIOLAB_HOME": str(home),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from audiolab.cli._cluster import cluster
+from free_ports import free_port
 
 
 def _cli(home: Path, *arguments: str | Path) -> subprocess.Popen[str]:
@@ -26,9 +26,7 @@ def _cli(home: Path, *arguments: str | Path) -> subprocess.Popen[str]:
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+    return free_port()
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from audiolab.audio import Audio, write_audio
+from free_ports import free_port
 
 pytestmark = pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in ("torch", "lightning", "jsonargparse", "mlflow", "sklearn")),
@@ -99,9 +99,7 @@ def test_train_evaluate_promote_classify_and_the_page_of_mlflow(home: Path):
 
 def _page_serves(home: Path, run: str) -> None:
     """Start the server as `make mlflow` does, and read a run's gallery through it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [
         sys.executable, "-m", "mlflow", "server", "--backend-store-uri", "sqlite:///mlruns/mlflow.db",
         "--artifacts-destination", "mlruns/artifacts", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",

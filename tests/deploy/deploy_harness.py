@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,8 @@ from typing import Any
 
 import deploy_compose
 import deploy_dockerfile
+
+from free_ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 _MARK = "AUDIOLAB_HARNESS"
@@ -156,12 +157,6 @@ def marked(mark: str) -> list[int]:
     return found
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def plan(document: Mapping[str, Any], folder: Path, variables: Mapping[str, str]) -> Stack:
     """Work out what to start, without starting it."""
     stages = deploy_dockerfile.stages((ROOT / "Dockerfile").read_text(encoding="utf-8"))
@@ -173,7 +168,7 @@ def plan(document: Mapping[str, Any], folder: Path, variables: Mapping[str, str]
     }
     exposed = [rest for stage in stages.values() for word, rest in stage.steps if word == "EXPOSE"]
     numbers = {int(number) for rest in exposed for number in rest.split()}
-    ports = {number: _free_port() for number in sorted(numbers)}
+    ports = {number: free_port() for number in sorted(numbers)}
     folders: dict[str, Path] = {}
     mounts: dict[str, Path] = {}
     for name in document["volumes"]:

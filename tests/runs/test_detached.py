@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from audiolab.library import Library
 from audiolab.runs import Run, process
 from audiolab.runs.detached import died_early, log_path, start_detached
 from audiolab.synth import render_song
+from free_ports import free_port
 
 STEPS = [{"stage": "analyze"}, {"stage": "separate", "params": {"engine": "spectral"}}, {"stage": "slice"}]
 
@@ -132,9 +132,7 @@ def test_the_command_line_detaches_with_kit_and_log(tmp_path):
 @pytest.fixture
 def scheduler(tmp_path: Path) -> Iterator[Any]:
     """A scheduler and a worker under its nanny, as processes; `restart` kills both and starts others there."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     address = f"tcp://127.0.0.1:{port}"
     environment = {**os.environ, "AUDIOLAB_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment}

@@ -25,6 +25,7 @@ from audiolab.library import Library
 from audiolab.runs import process
 from audiolab.runs.cluster import connect
 from audiolab.synth import render_song
+from free_ports import free_port
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "library"))
 from postgres import NoPostgres, programs
@@ -60,9 +61,7 @@ def elsewhere(s3: Any, tmp_path: Path) -> Iterator[tuple[str, Path]]:
         pytest.skip("needs a mount namespace (root, and a container that permits it)")
     libraries = tmp_path / "libraries"
     libraries.mkdir()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     address = f"tcp://127.0.0.1:{port}"
     started = []
     environment = {
