@@ -102,8 +102,8 @@ def cluster(folder: Path, count: int, *, device: str) -> Iterator[Any]:
             each.wait(60)
 
 
-def ours(client: Any, folder: Path, files: list[Path], model: Path, *, device: str, dtype: str) -> tuple[float, Any]:
-    """Separate all songs in a new library; give wall seconds (without those of adding them) and the report."""
+def ours(client: Any, folder: Path, files: list[Path], model: Path, *, device: str, dtype: str) -> float:
+    """Separate all songs in a new library; give wall seconds, without those of adding them."""
     place = folder / "library"
     shutil.rmtree(place, ignore_errors=True)
     with Library(place) as library:
@@ -115,7 +115,7 @@ def ours(client: Any, folder: Path, files: list[Path], model: Path, *, device: s
         wall = time.perf_counter() - began
     if len(report.done) != len(files):
         raise SystemExit(f"not all songs were separated:\n{report}")
-    return wall, report
+    return wall
 
 
 def main() -> None:
@@ -155,7 +155,7 @@ def main() -> None:
                         # Each worker has worked before.
                         ours(client, folder, files[:count], model, device=options.device, dtype=dtype)
                         with Watch(device=options.device) as watch:
-                            wall, _ = ours(client, folder, files, model, device=options.device, dtype=dtype)
+                            wall = ours(client, folder, files, model, device=options.device, dtype=dtype)
                 if repeat or not options.repeats:  # the first round warms caches of files and of kernels
                     found.setdefault(way, []).append({"wall": wall, **watch.told()})
     print("| | seconds | songs an hour | ratio | GPU at work | memory of the GPU |\n|---|---|---|---|---|---|")

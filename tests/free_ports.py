@@ -8,6 +8,9 @@ import socket
 
 __all__ = ["free_port"]
 
+_GIVEN: set[int] = set()
+"""One test may ask for several before it uses the first."""
+
 
 def free_port() -> int:
     """Give a free port on loopback that nobody else is given before it is used.
@@ -23,4 +26,6 @@ def free_port() -> int:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
+        if port not in _GIVEN:
+            _GIVEN.add(port)
             return port
