@@ -18,6 +18,9 @@ from typing import Any
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # it is also used by programs of their own
+from free_ports import free_port
+
 __all__ = ["KEYS", "Bucket", "s3", "s3_endpoint", "serve"]
 
 KEYS = {
@@ -26,12 +29,6 @@ KEYS = {
     "AWS_DEFAULT_REGION": "us-east-1",
 }
 _SECONDS = 60
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 @contextlib.contextmanager
